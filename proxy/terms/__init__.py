@@ -1,0 +1,1 @@
+"""The vocabulary as frozen values; imports nothing of ours but ``errors``."""

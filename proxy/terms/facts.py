@@ -1,0 +1,194 @@
+"""What was observed about one statement, without opinion.
+
+Facts are made by ``proxy.sql.analyse`` and read by ``proxy.policy`` (to score) and by
+``proxy.meter`` (to choose how the result is charged).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from proxy.terms.column_class import ColumnClass
+from proxy.terms.relation import Column, Relation
+from proxy.terms.unknown import UNKNOWN, Unknown
+
+
+class Kind(StrEnum):
+    """What a statement is, as PostgreSQL's grammar sees it."""
+
+    SELECT = "select"  # also TABLE and VALUES
+    INSERT = "insert"
+    UPDATE = "update"
+    DELETE = "delete"
+    MERGE = "merge"
+    COPY_OUT = "copy_out"  # to the frontend
+    COPY_IN = "copy_in"  # from the frontend
+    COPY_FILE = "copy_file"  # to or from a file or program of the server
+    DECLARE = "declare"
+    FETCH = "fetch"  # also MOVE
+    CLOSE = "close"
+    PREPARE = "prepare"
+    EXECUTE = "execute"
+    DEALLOCATE = "deallocate"
+    EXPLAIN = "explain"
+    EXPLAIN_ANALYZE = "explain_analyze"
+    DO = "do"
+    CALL = "call"
+    CREATE_TABLE_AS = "create_table_as"  # also SELECT INTO and CREATE MATERIALIZED VIEW
+    CREATE_VIEW = "create_view"
+    CREATE_CODE = "create_code"  # function, operator, aggregate, cast, rule, trigger, extension
+    DDL = "ddl"
+    GRANT = "grant"  # also REVOKE and role changes
+    SET = "set"  # also RESET and DISCARD
+    SHOW = "show"
+    TRANSACTION = "transaction"
+    MAINTENANCE = "maintenance"  # VACUUM, ANALYZE, REINDEX, CLUSTER, REFRESH, CHECKPOINT, LOCK
+    NOTIFY = "notify"
+    LISTEN = "listen"  # also UNLISTEN
+    EMPTY = "empty"
+    FUNCTION_CALL = "function_call"  # the FunctionCall message
+    REPLICATION = "replication"  # a replication start-up
+    OTHER = "other"
+    OPAQUE = "opaque"  # it could not be read at all
+
+
+class Provenance(StrEnum):
+    """What an output column carries."""
+
+    NONE = "none"  # nothing of a subject: a constant, a count, an average
+    DIRECT = "direct"  # a column as it is stored
+    DERIVED = "derived"  # computed from the values of one row
+    FOLDED = "folded"  # values of many rows in one value
+    UNKNOWN = "unknown"
+
+
+class SubjectFilter(StrEnum):
+    """How the predicates narrow the subjects a statement reads."""
+
+    NONE = "none"  # no predicate at all
+    OPEN = "open"  # predicates, but none that is known to select few
+    SELECTIVE = "selective"  # equality with constants on some column, or a two-sided range
+    KEY = "key"  # equality with constants on a subject key
+
+
+class SideDoor(StrEnum):
+    """A way out or in that is not a row of the result."""
+
+    FILE = "file"
+    PROGRAM = "program"
+    LARGE_OBJECT = "large_object"
+    REMOTE = "remote"  # dblink, foreign servers
+    SQL_TEXT = "sql_text"  # a function that runs SQL given as text
+    REPLICATION = "replication"
+    STATISTICS = "statistics"  # pg_stats values, pg_statistic
+    RAW_PAGES = "raw_pages"  # pageinspect and the like
+    NOTIFY = "notify"  # a payload computed from data
+    LEXER_SETTING = "lexer_setting"  # standard_conforming_strings, backslash_quote, unsafe encodings
+    SETTING_CHANNEL = "setting_channel"  # set_config with a computed value
+    SESSION_IDENTITY = "session_identity"  # SET ROLE, SET SESSION AUTHORIZATION
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """``$n``, numbered from 1 as on the wire."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """A constant of the text. ``slot`` is its place among the literals of the template."""
+
+    value: str
+    slot: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFilter:
+    """A top-level ``key = constant`` or ``key IN (constants)``.
+
+    ``space`` names the key's value space (``patient.id``), the same for each foreign key to it.
+    """
+
+    space: str
+    values: tuple[Literal | Parameter, ...]
+    is_array: bool = False  # the one parameter or literal is an array: key = ANY($1)
+
+
+@dataclass(frozen=True, slots=True)
+class OutputColumn:
+    """One column of a result, as the parsers understand it."""
+
+    name: str
+    provenance: Provenance
+    column_class: ColumnClass  # the most sensitive class among the sources
+    sources: frozenset[Column] = frozenset()
+    key_space: str | None = None  # set when it is a subject key, DIRECT
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """Two witnesses saw different things; the pessimistic side was taken."""
+
+    what: str  # statement_count, kind, relations, functions
+    sqlglot: str
+    grammar: str
+
+
+@dataclass(frozen=True, slots=True)
+class StatementFacts:
+    """All facts about one statement. Defaults are those of a harmless one.
+
+    For a statement that wraps another (DECLARE, PREPARE, EXPLAIN, COPY (query)), the facts on
+    relations, columns and bounds are those of the inner statement.
+    """
+
+    kind: Kind
+    text: str = ""  # the statement's own text; never logged
+    template: str = ""  # the same without literals; may be logged
+    fingerprint: str = ""  # 16 hex digits of the template's hash
+    opaque: str | None = None  # why it could not be understood
+    opaque_at: int | None = None  # offset in characters where
+    relations: frozenset[Relation] = frozenset()  # all that are read, views opened up
+    subject_relations: frozenset[Relation] = frozenset()  # those of them with subjects' data
+    writes: frozenset[Relation] = frozenset()
+    unknown_relations: frozenset[Relation] = frozenset()  # not in the catalog
+    functions: frozenset[str] = frozenset()
+    unknown_functions: frozenset[str] = frozenset()  # neither built in and harmless nor mapped
+    output: tuple[OutputColumn, ...] | Unknown = ()
+    returns_rows: bool = False
+    one_subject_per_row: bool = False  # provably: all keys of a row belong to one subject
+    subject_filter: SubjectFilter = SubjectFilter.NONE
+    key_filters: tuple[KeyFilter, ...] = ()
+    bounded_by_keys: bool = False  # every subject relation read is held by ``key_filters``
+    row_bound: int | Parameter | Unknown | None = None  # LIMIT; None: there is none
+    row_bound_slot: int | None = None
+    folds: bool | Unknown = False
+    side_doors: frozenset[SideDoor] = frozenset()
+    stages: bool = False  # copies subjects' data into a relation that is no subject relation
+    changes_catalog: bool = False  # DDL: the catalog has to be read again
+    changes_session: bool = False  # search_path, role, settings
+    creates: frozenset[Relation] = frozenset()  # relations it makes or renames to
+    cursor: str | None = None  # DECLARE, FETCH, CLOSE
+    prepared: str | None = None  # PREPARE, EXECUTE, DEALLOCATE
+    disagreements: tuple[Disagreement, ...] = ()
+    spans: tuple[tuple[int, int, str], ...] = field(default=())  # (start, end, fact) in ``text``
+
+    @property
+    def reads_subjects(self) -> bool:
+        """Whether some subject's data is in reach, as far as anyone can tell."""
+        return bool(self.subject_relations or self.unknown_relations or self.unknown_functions) or (
+            self.opaque is not None
+        )
+
+    @property
+    def classes(self) -> frozenset[ColumnClass]:
+        """The classes of what leaves in rows; unknown output is ``ColumnClass.UNKNOWN``."""
+        if self.output is UNKNOWN:
+            return frozenset({ColumnClass.UNKNOWN})
+        return frozenset(
+            column.column_class
+            for column in self.output
+            if column.provenance is not Provenance.NONE
+        )
