@@ -1,0 +1,10 @@
+"""Text of statements to facts. The only importer of sqlglot and of PostgreSQL's grammar."""
+
+from __future__ import annotations
+
+from proxy.sql.analyse import Analyser
+from proxy.sql.catalog import Catalog
+from proxy.sql.catalog_build import build_catalog
+from proxy.sql.catalog_query import CATALOG_QUERY
+
+__all__ = ["CATALOG_QUERY", "Analyser", "Catalog", "build_catalog"]

@@ -1,0 +1,208 @@
+"""Text of a Query or Parse message to facts. Total: what cannot be read is an opaque statement.
+
+Facts are kept by exact text, and by template where they do not depend on the literals. Literals
+that facts depend on (limits, keys) are read again from each text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Final
+
+from proxy.sql.assemble import assemble
+from proxy.sql.cache import TwoGenerations
+from proxy.sql.facts.bounds import bound_of_literal
+from proxy.sql.facts.filters import begins_with_letter
+from proxy.sql.grammar import MAX_INLINE_BYTES, GrammarError, decode_tree, parse
+from proxy.sql.template import Template, cut_literals, display
+from proxy.sql.text import TextError, decode_text
+from proxy.terms.facts import KeyFilter, Kind, Literal, StatementFacts
+
+if TYPE_CHECKING:
+    from proxy.sql.assemble import Slots
+    from proxy.sql.catalog import Catalog
+    from proxy.sql.worker import WorkerOutcome
+    from proxy.terms.schema_map import SchemaMap
+
+MIB: Final = 1024 * 1024
+_ENTRY_BYTES: Final = 2048  # what facts take beside their text, measured
+_State = tuple[int, tuple[str, ...] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Variant:
+    """Facts of one template, and the literals they hold for."""
+
+    facts: StatementFacts
+    slots: Slots
+
+
+class Analyser:
+    """Gives the facts of statements; keeps those it has given, bounded in bytes."""
+
+    def __init__(
+        self,
+        schema_map: SchemaMap,
+        *,
+        inline_bytes: int = MAX_INLINE_BYTES,
+        cache_bytes: int = 64 * MIB,
+    ) -> None:
+        self._map = schema_map
+        self._inline_bytes = min(inline_bytes, MAX_INLINE_BYTES)
+        self._texts: TwoGenerations[tuple[str, _State], tuple[StatementFacts, ...]]
+        self._texts = TwoGenerations(cache_bytes // 2)
+        self._templates: TwoGenerations[tuple[str, _State], dict[tuple[str, ...], _Variant]]
+        self._templates = TwoGenerations(cache_bytes // 4)
+        self._outcomes: TwoGenerations[str, WorkerOutcome] = TwoGenerations(cache_bytes // 4)
+
+    def needs_worker(self, text: bytes) -> bool:
+        """Whether the text is too large to be parsed here. See ``parse_in_worker``."""
+        return len(text) > self._inline_bytes
+
+    def accept(self, text: bytes, encoding: str, outcome: WorkerOutcome) -> None:
+        """Keep what a worker found, so that the next ``analyse`` of this text uses it."""
+        try:
+            decoded = decode_text(text, encoding)
+        except TextError:
+            return
+        size = len(decoded) + (len(outcome.tree) if outcome.tree else 0)
+        self._outcomes.put(decoded, outcome, size)
+
+    def parse_task(self, text: bytes, encoding: str) -> str | None:
+        """Return the text for ``parse_in_worker``; None if ``analyse`` needs no worker.
+
+        That is so for a text that is small, that cannot be decoded, or whose outcome is here.
+        """
+        if not self.needs_worker(text):
+            return None
+        try:
+            decoded = decode_text(text, encoding)
+        except TextError:
+            return None
+        return None if self._outcomes.get(decoded) is not None else decoded
+
+    def analyse(
+        self,
+        text: bytes,
+        *,
+        encoding: str,
+        catalog: Catalog | None,
+        standard_conforming_strings: bool = True,
+    ) -> tuple[StatementFacts, ...]:
+        """Return the facts of each statement of the text, at least one. Errors: none.
+
+        Args:
+            text: as in the message, without its closing NUL.
+            encoding: the session's ``client_encoding``, as last reported.
+            catalog: what is known of the database; None: nothing.
+            standard_conforming_strings: as last reported. Off: the text is opaque.
+        """
+        try:
+            decoded = decode_text(text, encoding)
+        except TextError as error:
+            return (_opaque("", error.reason, error.at),)
+        if not standard_conforming_strings:
+            return (_opaque(decoded, "standard_conforming_strings is off"),)
+        state: _State = (0, None) if catalog is None else (catalog.version, catalog.search_path)
+        known = self._texts.get((decoded, state))
+        if known is not None:
+            return known
+        try:
+            found = self._find(decoded, text, catalog, state)
+        except RecursionError:
+            found = (_opaque(decoded, "too deep"),)
+        except GrammarError as error:
+            found = (_opaque(decoded, error.reason, error.at),)
+        except Exception as error:  # noqa: BLE001 - fail closed: our fault is an opaque statement
+            found = (_opaque(decoded, f"internal {type(error).__name__}"),)
+        if found[0].opaque != NEEDS_WORKER:
+            self._texts.put((decoded, state), found, len(decoded) * 2 + _ENTRY_BYTES * len(found))
+        return found
+
+    def _find(
+        self, decoded: str, raw: bytes, catalog: Catalog | None, state: _State
+    ) -> tuple[StatementFacts, ...]:
+        template = cut_literals(decoded)
+        if template is not None:
+            variants = self._templates.get((template.text, state))
+            for variant in (variants or {}).values():
+                if (reused := _reuse(variant, decoded, template)) is not None:
+                    return (reused,)
+        large = self.needs_worker(raw)
+        if large:
+            outcome = self._outcomes.get(decoded)
+            if outcome is None:
+                return (_opaque(decoded, NEEDS_WORKER),)
+            if outcome.tree is None:
+                return (_opaque(decoded, outcome.reason or "worker failed", outcome.at),)
+            statements = decode_tree(outcome.tree)
+        else:
+            statements = parse(decoded)
+        assembled = assemble(decoded, template, statements, catalog, self._map, reduced=large)
+        facts = tuple(
+            _with_template(entry.facts, template, alone=len(assembled) == 1) for entry in assembled
+        )
+        if template is not None and len(facts) == 1 and assembled[0].slots is not None:
+            self._keep(template, state, _Variant(facts[0], assembled[0].slots))
+        return facts or (StatementFacts(Kind.EMPTY, text=decoded),)
+
+    def _keep(self, template: Template, state: _State, variant: _Variant) -> None:
+        key = (template.text, state)
+        variants = dict(self._templates.get(key) or {})
+        if len(variants) >= _MAX_VARIANTS:
+            variants.pop(next(iter(variants)))
+        variants[variant.slots.answers] = variant
+        size = len(template.text) + (_ENTRY_BYTES + len(variant.facts.text)) * len(variants)
+        self._templates.put(key, variants, size)
+
+
+_MAX_SHOWN: Final = 4096  # characters; a longer text without template is not shown
+NEEDS_WORKER: Final = "too large to be read here"
+_MAX_VARIANTS: Final = 4
+
+
+def _reuse(variant: _Variant, text: str, template: Template) -> StatementFacts | None:
+    """Return the kept facts for a text of the same template, its own literals put in."""
+    slots, facts = variant.slots, variant.facts
+    values = template.slots
+    for (index, how), answer in zip(slots.used, slots.answers, strict=True):
+        value = values[index].value
+        if answer != (str(begins_with_letter(value)) if how == "prefix" else value):
+            return None
+    filters = tuple(
+        KeyFilter(
+            one.space,
+            tuple(
+                Literal(values[value.slot].value, value.slot)
+                if isinstance(value, Literal) and value.slot is not None
+                else value
+                for value in one.values
+            ),
+            one.is_array,
+        )
+        for one in facts.key_filters
+    )
+    bound = facts.row_bound
+    if facts.row_bound_slot is not None:
+        bound = bound_of_literal(Literal(values[facts.row_bound_slot].value))
+    return replace(
+        facts, text=text.strip().rstrip(";"), key_filters=filters, row_bound=bound, spans=()
+    )
+
+
+def _with_template(
+    facts: StatementFacts, template: Template | None, *, alone: bool
+) -> StatementFacts:
+    own = template if alone else None
+    if own is None and len(facts.text) <= _MAX_SHOWN:
+        own = cut_literals(facts.text)
+    shown = "" if own is None else display(own).strip()
+    digest = blake2b((shown or facts.text).encode(errors="replace"), digest_size=8).hexdigest()
+    return replace(facts, template=shown, fingerprint=digest)
+
+
+def _opaque(text: str, reason: str, at: int | None = None) -> StatementFacts:
+    return _with_template(
+        StatementFacts(Kind.OPAQUE, text=text, opaque=reason, opaque_at=at), None, alone=False
+    )

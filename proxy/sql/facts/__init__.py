@@ -1,0 +1,1 @@
+"""Facts read from the tree of PostgreSQL's grammar, one file per family."""

@@ -1,0 +1,106 @@
+"""What is gathered while one statement is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from proxy.terms.facts import SubjectFilter
+
+if TYPE_CHECKING:
+    from proxy.sql.catalog import Catalog
+    from proxy.sql.facts.scope import Result, Scope
+    from proxy.sql.facts.tree import Node
+    from proxy.terms.facts import KeyFilter, SideDoor
+    from proxy.terms.relation import Relation
+    from proxy.terms.schema_map import SchemaMap
+
+
+class QueryReader(Protocol):
+    """Reads a query inside of an expression or a statement."""
+
+    def __call__(self, reading: Reading, node: Node, parent: Scope | None) -> Result:
+        """Return the columns and occurrences of the query."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """Two occurrences hold the same subject in a row.
+
+    ``forward``: what bounds the first bounds the second; ``backward`` the other way. ``level``
+    is the query whose outer join made it, for which a filter on ``nullable`` opens the other way.
+    """
+
+    first: int
+    second: int
+    forward: bool
+    backward: bool
+    level: int
+    nullable: int | None = None
+
+
+@dataclass(slots=True)
+class Level:
+    """One SELECT (or the like) while it is read."""
+
+    number: int
+    members: set[int] = field(default_factory=set)  # occurrences of its FROM
+    contributes: set[int] = field(default_factory=set)  # those and of sublinks in its output
+    counts: bool = True  # whether it gives values to the result: not in WHERE
+    grouped: bool = False
+    splits_by_subject: bool = False  # grouped by, or filtered to, single subjects
+    groups_are_subjects: bool = False  # a GROUP BY item is a stored subject key
+    aggregates: bool = False
+    joined: SubjectFilter = SubjectFilter.NONE  # how the ON of inner joins narrows
+
+
+@dataclass(slots=True)
+class Reading:
+    """Everything found so far in one statement. One for each; not shared."""
+
+    catalog: Catalog | None
+    schema_map: SchemaMap
+    read_query: QueryReader
+    made: dict[Relation, bool] = field(default_factory=dict)  # by earlier statements; tainted?
+    relations: set[Relation] = field(default_factory=set)
+    subject_relations: set[Relation] = field(default_factory=set)
+    unknown_relations: set[Relation] = field(default_factory=set)
+    writes: set[Relation] = field(default_factory=set)
+    creates: set[Relation] = field(default_factory=set)
+    functions: set[str] = field(default_factory=set)
+    unknown_functions: set[str] = field(default_factory=set)
+    side_doors: set[SideDoor] = field(default_factory=set)
+    named_relations: set[tuple[str, str]] = field(default_factory=set)  # as written
+    spans: list[tuple[int, int, str]] = field(default_factory=list)  # bytes: (start, end, fact)
+    literals_used: dict[int, str] = field(default_factory=dict)  # byte -> 'value' or 'prefix'
+    edges: list[Edge] = field(default_factory=list)
+    seeds: set[int] = field(default_factory=set)  # occurrences held by a key filter
+    filtered: set[tuple[int, int]] = field(default_factory=set)  # (level, occurrence) by WHERE
+    key_filters: list[tuple[KeyFilter, tuple[int | None, ...]]] = field(default_factory=list)
+    mixes: bool = False  # a row may hold values of several subjects of one occurrence
+    stages: bool = False
+    changes_catalog: bool = False
+    changes_session: bool = False
+    occurrences: int = 0
+    levels: int = 0
+    level: Level = field(default_factory=lambda: Level(0))
+
+    def new_occurrence(self) -> int:
+        """Return the number of one more appearance of subjects' data in the statement."""
+        self.occurrences += 1
+        return self.occurrences
+
+    def new_level(self, *, counts: bool) -> Level:
+        """Return a level for a query inside of the present one."""
+        self.levels += 1
+        return Level(self.levels, counts=counts)
+
+    def use_literal(self, location: int | None, how: str = "value") -> None:
+        """Note that some fact depends on the literal at this byte."""
+        if location is not None and self.literals_used.get(location) != "value":
+            self.literals_used[location] = how
+
+    def span(self, location: int | None, length: int, what: str) -> None:
+        """Note where in the text a fact comes from."""
+        if location is not None and location >= 0:
+            self.spans.append((location, location + length, what))
