@@ -1,0 +1,381 @@
+"""Rule files to a Policy, or to every problem in them at once.
+
+Files come as texts by name, in order: those of Vigie first, then the site's. Later folders win:
+a list or threshold defined again in another folder replaces the earlier one, in the same folder it
+is a mistake.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import date
+from hashlib import sha256
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, Final
+
+from proxy.errors import ConfigurationError
+from proxy.policy.conditions import ConditionReader, comparisons_of, compile_condition
+from proxy.policy.facts_view import FACTS
+from proxy.policy.policy import Exemption, Policy, Rule, Thresholds
+from proxy.policy.problems import suggest, validate
+from proxy.policy.satisfiable import outcomes
+from proxy.policy.schema import BudgetData, OverrideData, RuleData, RuleFile
+from proxy.policy.schema_map import build_schema_map
+from proxy.policy.yaml_marks import Document, Path, read_document
+from proxy.terms.budget import Budget, Measure
+from proxy.terms.finding import Action, Mode, Severity
+from proxy.terms.schema_map import SchemaMap
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from proxy.policy.conditions import Condition
+
+SUBJECT_RELATIONS: Final = "subject_relations"  # a list that the schema map fills
+_PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
+_OPAQUE_RULES: Final = "EX9"
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    document: Document
+    data: RuleFile
+
+    @property
+    def folder(self) -> PurePosixPath:
+        return PurePosixPath(self.document.name).parent
+
+
+@dataclass(frozen=True, slots=True)
+class _Defined:
+    """Something defined under a name: where, for what comes later."""
+
+    file: _File
+    path: Path
+    value: Any = None
+
+    @property
+    def at(self) -> str:
+        return self.file.document.at(self.path)
+
+
+def load_policy(files: Mapping[str, str], *, today: date) -> Policy:
+    """Return the policy that these files describe.
+
+    Args:
+        files: text by name, those of Vigie first.
+        today: an exception that ended before it does not load.
+
+    Errors: ConfigurationError with all problems, each as ``file:line:column: ...``.
+    """
+    loader = _Loader(today)
+    for name, text in files.items():
+        loader.read(name, text)
+    policy = loader.build(_version(files))
+    if loader.problems or policy is None:
+        raise ConfigurationError(loader.problems)
+    return policy
+
+
+def _version(files: Mapping[str, str]) -> str:
+    """Hash the texts, whatever their folders are called on this machine."""
+    digest = sha256()
+    for text in files.values():
+        digest.update(f"{len(text)}\n{text}\n".encode(errors="replace"))
+    return digest.hexdigest()[:12]
+
+
+@dataclass(slots=True)
+class _Loader:
+    """Collects what the files say, and what is wrong with it."""
+
+    today: date
+    problems: list[str] = field(default_factory=list)
+    files: list[_File] = field(default_factory=list)
+    lists: dict[str, _Defined] = field(default_factory=dict)
+    rules: dict[str, _Defined] = field(default_factory=dict)
+    budgets: dict[str, _Defined] = field(default_factory=dict)
+    overrides: dict[str, _Defined] = field(default_factory=dict)
+    thresholds: _Defined | None = None
+    schema_map: _Defined | None = None
+    names: dict[str, frozenset[str]] = field(default_factory=dict)
+    unreadable: bool = False
+    salvaged: set[str] = field(default_factory=set)  # names that files with problems define
+
+    def read(self, name: str, text: str) -> None:
+        """Take one file."""
+        try:
+            document = read_document(text, name)
+        except ConfigurationError as error:
+            self.problems.extend(error.problems)
+            self.unreadable = True
+            return
+        if document.value is None:
+            self.problems.append(f"{name}:1:1: is empty, expected format: 1")
+            return
+        try:
+            data = validate(RuleFile, document.value, document)
+        except ValueError as error:
+            self.problems.extend(error.args[0])
+            self._salvage(document.value)
+            return
+        file = _File(document, data)
+        self.files.append(file)
+        for list_name, members in data.lists.items():
+            self._define(
+                self.lists, "list", list_name, _Defined(file, ("lists", list_name), members)
+            )
+        for index, rule in enumerate(data.rules):
+            self._define_id(self.rules, rule.id, _Defined(file, ("rules", index), rule))
+        for index, budget in enumerate(data.budgets):
+            self._define_id(self.budgets, budget.id, _Defined(file, ("budgets", index), budget))
+        for rule_id, override in data.overrides.items():
+            defined = _Defined(file, ("overrides", rule_id), override)
+            self._define(self.overrides, "override of", rule_id, defined)
+        self._define_single(file)
+
+    def _salvage(self, value: Any) -> None:
+        """Note what a file with problems defines, so that others are not blamed for using it."""
+        if not isinstance(value, dict):
+            return
+        if isinstance(value.get("lists"), dict):
+            self.salvaged.update(f"${name}" for name in value["lists"])
+        for section in ("rules", "budgets"):
+            entries = value.get(section)
+            for one in entries if isinstance(entries, list) else ():
+                if isinstance(one, dict):
+                    self.salvaged.add(str(one.get("id")))
+
+    def _complain(self, at: _Defined, what: str, *inside: str | int, key: bool = False) -> None:
+        place = at.file.document.at((*at.path, *inside), key=key)
+        self.problems.append(f"{place}: {what}")
+
+    def _define(self, known: dict[str, _Defined], what: str, name: str, defined: _Defined) -> None:
+        first = known.get(name)
+        if first is not None and first.file.folder == defined.file.folder:
+            self._complain(
+                defined, f"{what} '{name}' is defined twice, first at {first.at}", key=True
+            )
+        elif what == "list" and name == SUBJECT_RELATIONS:
+            self._complain(defined, f"list '{name}' is filled by the schema map", key=True)
+        else:
+            known[name] = defined
+
+    def _define_id(self, known: dict[str, _Defined], name: str, defined: _Defined) -> None:
+        first = self.rules.get(name) or self.budgets.get(name)
+        if first is not None:
+            self._complain(defined, f"id '{name}' is used twice, first at {first.at}", "id")
+        else:
+            known[name] = defined
+
+    def _define_single(self, file: _File) -> None:
+        if file.data.thresholds is not None:
+            defined = _Defined(file, ("thresholds",), file.data.thresholds)
+            if self.thresholds and self.thresholds.file.folder == file.folder:
+                self._complain(
+                    defined, f"second thresholds, first at {self.thresholds.at}", key=True
+                )
+            self.thresholds = defined
+        if file.data.schema_map is not None:
+            defined = _Defined(file, ("schema_map",), file.data.schema_map)
+            if self.schema_map:
+                self._complain(
+                    defined, f"second schema map, first at {self.schema_map.at}", key=True
+                )
+            self.schema_map = defined
+
+    def build(self, version: str) -> Policy | None:
+        """Return the policy; None or an unusable one if there are problems."""
+        if self.unreadable:
+            return None  # what it defines is not known; the others would be blamed for it
+        schema_map = SchemaMap()
+        if self.schema_map is not None:
+            where = self.schema_map
+            schema_map = build_schema_map(where.value, where.file.document, self.problems)
+        self.names = {name[1:]: frozenset() for name in self.salvaged if name.startswith("$")}
+        self.names |= {name: frozenset(found.value) for name, found in self.lists.items()}
+        self.names[SUBJECT_RELATIONS] = frozenset(map(str, schema_map.subject_relations))
+        exemptions = self._exemptions()
+        rules = tuple(
+            rule
+            for defined in self.rules.values()
+            if (rule := self._rule(defined, exemptions)) is not None
+        )
+        budgets = tuple(self._budget(defined) for defined in self.budgets.values())
+        thresholds = self._thresholds()
+        self._check_overrides()
+        self._check_whole()
+        if self.problems:
+            return None
+        order = tuple(sorted(rules, key=lambda rule: rule.id))
+        return Policy(order, budgets, schema_map, version, thresholds, self.names)
+
+    def _check_whole(self) -> None:
+        """Complain of what no single file lacks. Only of files that could all be read."""
+        if self.problems:
+            return
+        if self.schema_map is None:
+            self.problems.append("policy: no schema_map, expected one in a file of the site")
+        every = [budget.value for budget in self.budgets.values()]
+        if not any(b.measure == Measure.SUBJECTS and b.roles is None for b in every):
+            self.problems.append(
+                "policy: no budget of distinct_subjects without roles, expected one for all others"
+            )
+
+    def _thresholds(self) -> Thresholds:
+        if self.thresholds is None:
+            return Thresholds()
+        data = self.thresholds.value
+        if data.flag > data.block:
+            self._complain(self.thresholds, f"flag {data.flag} above block {data.block}")
+        return Thresholds(data.flag, data.block)
+
+    def _condition(self, at: _Defined, value: Any, *inside: str) -> Condition | None:
+        reader = ConditionReader(at.file.document, self.names, self.problems)
+        return reader.read(value, (*at.path, *inside))
+
+    def _rule(self, at: _Defined, exemptions: Mapping[str, tuple[Exemption, ...]]) -> Rule | None:
+        data: RuleData = at.value
+        when = self._condition(at, data.when, "when")
+        unless = None if data.unless is None else self._condition(at, data.unless, "unless")
+        for name in _PLACEHOLDER.findall(data.explain):
+            if name not in FACTS:
+                self._complain(
+                    at, f"unknown fact '{name}' in explain, {suggest(name, FACTS)}", "explain"
+                )
+        if data.explain.count("{") != len(_PLACEHOLDER.findall(data.explain)):
+            self._complain(at, "brace without its other half in explain", "explain")
+        changes = self._override(data.id)
+        action = changes.action or data.action
+        weight = data.weight if changes.weight is None else changes.weight
+        if action is None and weight == 0:
+            self._complain(at, "neither weight nor action, expected one of them")
+        if when is None or (data.unless is not None and unless is None):
+            return None
+        if unless is not None:
+            self._check_unless(at, unless)
+        if not self._can_matter(at, when):
+            return None
+        mode = changes.mode or ("observe" if data.status == "sandbox" else data.mode)
+        return Rule(
+            id=data.id,
+            title=data.title,
+            severity=Severity(data.severity),
+            weight=weight,
+            action=Action[(action or "allow").upper()],
+            mode=Mode(mode),
+            when=compile_condition(when),
+            unless=None if unless is None else compile_condition(unless),
+            explanation=data.explain,
+            why=data.why.strip(),
+            facts=tuple(dict.fromkeys(one.fact for one in comparisons_of(when))),
+            exemptions=exemptions.get(data.id, ()),
+            reads_opaque=data.id.startswith(_OPAQUE_RULES),
+            tags=tuple(data.tags),
+            revision=data.revision,
+        )
+
+    def _can_matter(self, at: _Defined, when: Condition) -> bool:
+        found = outcomes(when)
+        if found == {False}:
+            self._complain(at, "can never hold, expected conditions that go together", "when")
+        elif found == {True}:
+            self._complain(at, "holds for every statement, expected a narrower condition", "when")
+        return len(found) > 1
+
+    def _exemptions(self) -> dict[str, tuple[Exemption, ...]]:
+        found: dict[str, tuple[Exemption, ...]] = {}
+        for file in self.files:
+            for index, data in enumerate(file.data.exceptions):
+                at = _Defined(file, ("exceptions", index))
+                unless = self._condition(at, data.unless, "unless")
+                if data.rule not in self.rules and data.rule not in self.salvaged:
+                    hint = suggest(data.rule, self.rules)
+                    self._complain(at, f"exception of unknown rule '{data.rule}', {hint}", "rule")
+                expires = self._day(at, data.expires)
+                if unless is None or expires is None:
+                    continue
+                self._check_unless(at, unless)
+                one = Exemption(compile_condition(unless), data.owner, expires, data.why.strip())
+                found[data.rule] = (*found.get(data.rule, ()), one)
+        return found
+
+    def _check_unless(self, at: _Defined, unless: Condition) -> None:
+        possible = outcomes(unless)
+        if possible == {True}:
+            self._complain(at, "exempts everybody, expected a narrower condition", "unless")
+        elif possible == {False}:
+            self._complain(at, "exempts nobody, expected conditions that go together", "unless")
+
+    def _day(self, at: _Defined, text: str) -> date | None:
+        try:
+            found = date.fromisoformat(text)
+        except ValueError:
+            self._complain(at, f"'{text}' is no day, expected YYYY-MM-DD", "expires")
+            return None
+        if found < self.today:
+            self._complain(at, f"exception expired on {text}, expected a day to come", "expires")
+            return None
+        return found
+
+    def _override(self, name: str) -> OverrideData:
+        defined = self.overrides.get(name)
+        return OverrideData(why="-") if defined is None else defined.value
+
+    def _check_overrides(self) -> None:
+        for name, at in self.overrides.items():
+            given = at.value.model_fields_set - {"why"}
+            if name in self.rules:
+                misplaced = given & {"limit", "window_seconds"}
+            elif name in self.budgets:
+                misplaced = given & {"weight", "mode"}
+            elif name in self.salvaged:
+                continue
+            else:
+                hint = suggest(name, [*self.rules, *self.budgets])
+                self._complain(at, f"override of unknown id '{name}', {hint}", key=True)
+                continue
+            for one in sorted(misplaced):
+                kind = "rule" if name in self.rules else "budget"
+                self._complain(at, f"'{one}' does not go with a {kind}", one, key=True)
+            if not given:
+                self._complain(at, "changes nothing, expected action, weight, mode or limit")
+
+    def _budget(self, at: _Defined) -> Budget:
+        data: BudgetData = at.value
+        changes = self._override(data.id)
+        limit = changes.limit if "limit" in changes.model_fields_set else data.limit
+        action = changes.action or data.action
+        if action == "allow":
+            self._complain(at, "a budget that allows everything, expected limit: null", "action")
+        return Budget(
+            id=data.id,
+            title=data.title,
+            measure=Measure(data.measure),
+            roles=self._roles(at, data),
+            window_seconds=changes.window_seconds or data.window_seconds,
+            limit=limit,
+            action=Action[action.upper()],
+            severity=Severity(data.severity),
+            explanation=data.explain,
+        )
+
+    def _roles(self, at: _Defined, data: BudgetData) -> frozenset[str]:
+        if isinstance(data.roles, list):
+            if not data.roles:
+                self._complain(at, "'roles' is an empty list, expected roles, or no key", "roles")
+            for index, role in enumerate(data.roles):
+                if role.startswith("$"):
+                    self._complain(at, f"list '{role}' within a list", "roles", index)
+            return frozenset(data.roles)
+        if data.roles is None:
+            return frozenset()
+        found = self.names.get(data.roles[1:])
+        if found is None:
+            hint = suggest(data.roles, [f"${name}" for name in self.names])
+            self._complain(at, f"unknown list '{data.roles}', {hint}", "roles")
+        elif not found and data.roles not in self.salvaged:
+            # empty roles would mean everybody
+            self._complain(at, f"list '{data.roles}' is empty, expected roles", "roles")
+        return found or frozenset()

@@ -1,0 +1,88 @@
+"""The loaded policy: rules, budgets, thresholds and the schema map, as one frozen value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import date
+
+    from proxy.policy.conditions import Compiled
+    from proxy.terms.budget import Budget
+    from proxy.terms.finding import Action, Mode, Severity
+    from proxy.terms.schema_map import SchemaMap
+
+
+@dataclass(frozen=True, slots=True)
+class Exemption:
+    """A rule's declared exception: it does not hold where ``unless`` surely does."""
+
+    unless: Compiled
+    owner: str
+    expires: date
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule, compiled. ``facts``: those its condition asks for, in the order written.
+
+    ``reads_opaque``: it is one of those that judge what could not be understood.
+    """
+
+    id: str
+    title: str
+    severity: Severity
+    weight: int
+    action: Action
+    mode: Mode
+    when: Compiled
+    unless: Compiled | None
+    explanation: str
+    why: str
+    facts: tuple[str, ...]
+    exemptions: tuple[Exemption, ...] = ()
+    reads_opaque: bool = False
+    tags: tuple[str, ...] = ()
+    revision: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """From which score on (0 to 100) a statement is flagged, and refused."""
+
+    flag: int = 20
+    block: int = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Everything that decides. ``version``: 12 hex digits of the hash of all files."""
+
+    rules: tuple[Rule, ...]
+    budgets: tuple[Budget, ...]
+    schema_map: SchemaMap
+    version: str
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    lists: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    @property
+    def bytes_per_subject(self) -> int:
+        """Into how few bytes a subject may be packed."""
+        return self.schema_map.bytes_per_subject
+
+    def budgets_for(self, role: str) -> tuple[Budget, ...]:
+        """Return the budgets of a role: for each measure those naming it, else those for all."""
+        found: list[Budget] = []
+        for measure in dict.fromkeys(budget.measure for budget in self.budgets):
+            same = [budget for budget in self.budgets if budget.measure is measure]
+            own = [budget for budget in same if role in budget.roles]
+            found.extend(own or (budget for budget in same if not budget.roles))
+        return tuple(found)
+
+    @property
+    def named_roles(self) -> frozenset[str]:
+        """The roles that some budget names."""
+        return frozenset[str]().union(*(budget.roles for budget in self.budgets))
