@@ -1,0 +1,20 @@
+"""How one Vigie is set up: vigie.yaml, environment, command line; and where its files are."""
+
+from __future__ import annotations
+
+from proxy.settings.address import Address, parse_address
+from proxy.settings.files import read_policy_files, read_settings, shipped_rules
+from proxy.settings.load import load_settings
+from proxy.settings.settings import AuditSettings, Limits, Settings
+
+__all__ = [
+    "Address",
+    "AuditSettings",
+    "Limits",
+    "Settings",
+    "load_settings",
+    "parse_address",
+    "read_policy_files",
+    "read_settings",
+    "shipped_rules",
+]

@@ -1,0 +1,101 @@
+"""The settings as values, and the form of vigie.yaml."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from proxy.terms.finding import Action, Mode
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from proxy.settings.address import Address
+
+Text = Annotated[str, Field(min_length=1)]
+MIB = 1024 * 1024
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class AuditData(_Strict):
+    """Where audit records go; null: to the standard output."""
+
+    path: Text | None = None
+
+
+class LogData(_Strict):
+    """What is told about Vigie itself, on the standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class LimitsData(_Strict):
+    """What a session may cost before it is ended."""
+
+    max_statement_bytes: int = Field(default=16 * MIB, ge=1024, le=1024 * MIB)
+    login_timeout_seconds: int = Field(default=60, ge=1, le=3600)
+    connect_timeout_seconds: int = Field(default=10, ge=1, le=600)
+
+
+class SettingsData(_Strict):
+    """The form of vigie.yaml."""
+
+    listen: list[Text] = Field(default=["127.0.0.1:6432"], min_length=1)
+    upstream: Text = "127.0.0.1:5432"
+    mode: Literal["enforce", "observe"] = "enforce"
+    rules: Text | None = None
+    site: Text | None = None
+    state: Text = "memory"
+    http: Text | None = "127.0.0.1:9187"
+    audit: AuditData = Field(default_factory=AuditData)
+    log: LogData = Field(default_factory=LogData)
+    limits: LimitsData = Field(default_factory=LimitsData)
+    catalog_refresh_seconds: int = Field(default=30, ge=1, le=86400)
+    on_internal_error: Literal["block", "allow"] = "block"
+    secret_file: Text | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditSettings:
+    """``path`` None: audit records go to the standard output."""
+
+    path: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a session may cost before it is ended."""
+
+    max_statement_bytes: int = 16 * MIB
+    login_timeout_seconds: int = 60
+    connect_timeout_seconds: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How one Vigie is set up.
+
+    ``rules`` None: those that are shipped. ``site`` None: none is named. ``http`` None: no metrics
+    are served. ``on_internal_error``: what an error of ours in analysis, policy or meter becomes.
+    ``secret``: the key of the hashes of subject keys; None: a new one at each start.
+    """
+
+    listen: tuple[Address, ...]
+    upstream: Address
+    mode: Mode = Mode.ENFORCE
+    rules: Path | None = None
+    site: Path | None = None
+    state: str = "memory"
+    http: Address | None = None
+    audit: AuditSettings = field(default_factory=AuditSettings)
+    log_level: str = "info"
+    limits: Limits = field(default_factory=Limits)
+    catalog_refresh_seconds: int = 30
+    on_internal_error: Action = Action.BLOCK
+    secret_file: Path | None = None
+    secret: str | None = field(default=None, repr=False)
