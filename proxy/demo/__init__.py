@@ -1,0 +1,1 @@
+"""The synthetic laboratory: its PostgreSQL, invented patients, a morning's work, attacks."""

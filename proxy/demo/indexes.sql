@@ -1,0 +1,21 @@
+-- Keys and indexes, made after the rows; one statement a line, so that two sessions can share them.
+alter table lab.patient add primary key (id);
+alter table lab.patient add unique (nir);
+alter table lab.prescription add primary key (id);
+alter table lab.echantillon add primary key (id);
+alter table lab.echantillon add unique (barcode);
+alter table lab.resultat add primary key (id);
+alter table lab.commentaire_pathologie add primary key (id);
+alter table lab.facture add primary key (id);
+create index on lab.patient (lower(last_name), lower(first_name));
+create index on lab.patient (birth_date);
+create index on lab.patient (medecin_id);
+create index on lab.prescription (patient_id);
+create index on lab.echantillon (patient_id);
+create index on lab.echantillon (collected_at);
+create index on lab.resultat (patient_id);
+create index on lab.resultat (validated_at);
+create index on lab.resultat (analyse_code, validated_at);
+create index on lab.commentaire_pathologie (patient_id);
+create index on lab.facture (mois);
+create index on lab.facture (patient_id);
