@@ -1,0 +1,77 @@
+"""The few messages we write ourselves.
+
+Source: PostgreSQL documentation, "Message Formats".
+"""
+
+from __future__ import annotations
+
+import struct
+
+from proxy.wire.startup import CANCEL_CODE
+
+FLUSH = b"H\0\0\0\4"
+SYNC = b"S\0\0\0\4"
+TERMINATE = b"X\0\0\0\4"
+
+
+def frame(tag: int, body: bytes) -> bytes:
+    """Return one message: tag, length, body."""
+    return struct.pack(">BI", tag, len(body) + 4) + body
+
+
+def query(text: bytes) -> bytes:
+    """Return a Query."""
+    return frame(ord("Q"), text + b"\0")
+
+
+def parse(statement: bytes, text: bytes) -> bytes:
+    """Return a Parse without parameter types."""
+    return frame(ord("P"), statement + b"\0" + text + b"\0\0\0")
+
+
+def bind(portal: bytes, statement: bytes) -> bytes:
+    """Return a Bind without parameters; results in text."""
+    return frame(ord("B"), portal + b"\0" + statement + b"\0" + bytes(6))
+
+
+def describe_portal(portal: bytes) -> bytes:
+    """Return a Describe of a portal."""
+    return frame(ord("D"), b"P" + portal + b"\0")
+
+
+def execute(portal: bytes) -> bytes:
+    """Return an Execute without a row limit."""
+    return frame(ord("E"), portal + b"\0" + bytes(4))
+
+
+def close(kind: bytes, name: bytes) -> bytes:
+    """Return a Close of a prepared statement (``S``) or portal (``P``)."""
+    return frame(ord("C"), kind + name + b"\0")
+
+
+def error_response(
+    sqlstate: str, message: str, *, detail: str = "", hint: str = "", severity: str = "ERROR"
+) -> bytes:
+    """Return an ErrorResponse; texts are ASCII, so that any client_encoding reads them."""
+    fields = [("S", severity), ("V", severity), ("C", sqlstate), ("M", message)]
+    fields += [(letter, text) for letter, text in (("D", detail), ("H", hint)) if text]
+    body = b"".join(
+        letter.encode() + text.encode("ascii", "replace").replace(b"\0", b"") + b"\0"
+        for letter, text in fields
+    )
+    return frame(ord("E"), body + b"\0")
+
+
+def cancel_request(process_id: int, secret: bytes) -> bytes:
+    """Return a CancelRequest."""
+    return struct.pack(">III", 12 + len(secret), CANCEL_CODE, process_id) + secret
+
+
+def backend_key_data(process_id: int, secret: bytes) -> bytes:
+    """Return a BackendKeyData."""
+    return frame(ord("K"), struct.pack(">I", process_id) + secret)
+
+
+def copy_fail(reason: bytes) -> bytes:
+    """Return a CopyFail."""
+    return frame(ord("f"), reason + b"\0")

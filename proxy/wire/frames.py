@@ -1,0 +1,180 @@
+"""Cut a byte stream into PostgreSQL protocol frames; no I/O, no meaning.
+
+A frame is one tagged message: tag (1 byte), length (int32, big-endian, counts itself but not the
+tag), body. The untagged messages that open a connection are in ``startup``.
+
+Three shapes come out, so that memory stays bounded and bulk stays cheap: a whole ``Frame``; a
+``Run`` of whole consecutive frames of one bulk tag (DataRow, CopyData); a ``Piece`` of a message
+larger than the ceiling, which is never collected. How a stream was cut into chunks decides how
+long runs and pieces are, and nothing else.
+
+Source: PostgreSQL documentation, "Frontend/Backend Protocol", "Message Formats".
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from proxy.errors import WireError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HEADER_BYTES: Final = 5
+SMALLEST_LENGTH: Final = 4  # the length field counts itself
+LARGEST_LENGTH: Final = 0x40000002  # a full StringInfo of the backend (MaxAllocSize - 1) and 4
+CEILING_BYTES: Final = 1 << 20
+_LENGTH: Final = struct.Struct(">I")
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One whole message. ``raw`` is exactly what arrived, so it can be forwarded untouched."""
+
+    tag: int
+    raw: bytes
+
+    @property
+    def body(self) -> bytes:
+        """What follows the header."""
+        return self.raw[HEADER_BYTES:]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Whole consecutive frames of one bulk tag; ``count`` of them."""
+
+    tag: int
+    raw: bytes
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of a message that is larger than the ceiling, in order, header included.
+
+    ``size`` is that of the whole message in bytes, tag and length counted.
+    """
+
+    tag: int
+    raw: bytes
+    size: int
+    first: bool
+    last: bool
+
+
+class FrameReader:
+    """Collect chunks, hand out frames.
+
+    ``take`` has three outcomes: a shape; None, "need more bytes"; or WireError, raised from the
+    header alone. One shape per call, so that a fault in the third cannot swallow the first two.
+    """
+
+    def __init__(
+        self, *, tags: bytes, bulk_tags: bytes = b"", ceiling_bytes: int = CEILING_BYTES
+    ) -> None:
+        self._tags = frozenset(tags)
+        self._bulk = frozenset(bulk_tags)
+        self._ceiling = ceiling_bytes
+        self._buffer = bytearray()
+        self._start = 0
+        self._piece_tag = 0
+        self._piece_size = 0
+        self._piece_left = 0
+
+    def feed(self, chunk: bytes) -> None:
+        """Add received bytes. Cost: O(len(chunk)), amortised."""
+        if self._start:
+            del self._buffer[: self._start]
+            self._start = 0
+        self._buffer += chunk
+
+    @property
+    def pending_bytes(self) -> int:
+        """How much is collected and not yet taken."""
+        return len(self._buffer) - self._start
+
+    @property
+    def is_within_message(self) -> bool:
+        """Whether a part of a message was handed out and the rest has not come."""
+        return bool(self._piece_left)
+
+    def take_rest(self) -> bytes:
+        """Take what is collected as it is: from now on nobody reads the stream."""
+        return self._cut(len(self._buffer))
+
+    def take(self) -> Frame | Run | Piece | None:
+        """Take the next shape, or None when nothing whole has arrived.
+
+        Raises:
+            WireError: an unknown tag, or a length that PostgreSQL would not send or take.
+        """
+        if self._piece_left:
+            return self._take_piece(first=False)
+        header = self._header(self._start)
+        if header is None:
+            return None
+        tag, size = header
+        # of a larger one as much as the ceiling, so that names at its head can be read
+        if self.pending_bytes < min(size, self._ceiling):
+            return None
+        if size > self._ceiling:
+            self._piece_tag, self._piece_size, self._piece_left = tag, size, size
+            return self._take_piece(first=True)
+        end = self._start + size
+        if tag in self._bulk:
+            return self._take_run(tag, end)
+        return Frame(tag, self._cut(end))
+
+    def _take_run(self, tag: int, end: int) -> Run:
+        count = 1
+        buffer, limit = self._buffer, len(self._buffer)
+        unpack, largest = _LENGTH.unpack_from, self._ceiling - 1
+        while end + HEADER_BYTES <= limit and buffer[end] == tag:
+            (length,) = unpack(buffer, end + 1)
+            if not SMALLEST_LENGTH <= length <= largest or end + 1 + length > limit:
+                break
+            end += 1 + length
+            count += 1
+        return Run(tag, self._cut(end), count)
+
+    def _take_piece(self, *, first: bool) -> Piece | None:
+        available = min(self.pending_bytes, self._piece_left)
+        if not available:
+            return None
+        self._piece_left -= available
+        raw = self._cut(self._start + available)
+        return Piece(self._piece_tag, raw, self._piece_size, first, last=not self._piece_left)
+
+    def _header(self, at: int) -> tuple[int, int] | None:
+        if at >= len(self._buffer):
+            return None
+        tag = self._buffer[at]
+        if tag not in self._tags:
+            raise WireError(f"unknown message type 0x{tag:02x}")
+        if at + HEADER_BYTES > len(self._buffer):
+            return None
+        (length,) = _LENGTH.unpack_from(self._buffer, at + 1)
+        if not SMALLEST_LENGTH <= length <= LARGEST_LENGTH:
+            raise WireError(
+                f"message {chr(tag)!r} announces {length} bytes,"
+                f" expected {SMALLEST_LENGTH} to {LARGEST_LENGTH}"
+            )
+        return tag, 1 + length
+
+    def _cut(self, end: int) -> bytes:
+        raw = bytes(memoryview(self._buffer)[self._start : end])
+        self._start = end
+        return raw
+
+
+def frames_in(raw: bytes) -> Iterator[tuple[int, int]]:
+    """Give (start, end) of each frame of a ``Run``; the frames are known to be whole."""
+    start, limit = 0, len(raw)
+    unpack = _LENGTH.unpack_from
+    while start < limit:
+        end = start + 1 + unpack(raw, start + 1)[0]
+        yield start, end
+        start = end
