@@ -1,0 +1,190 @@
+"""Choose how the rows of one result are charged: the leak bound.
+
+The first method that applies, most precise first: by the subject keys in the row, by the keys that
+the predicates name, by rows, by bytes. Whatever is not known to be harmless is charged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from proxy.terms.budget import Method
+from proxy.terms.column_class import ColumnClass
+from proxy.terms.facts import OutputColumn, Provenance, SideDoor, StatementFacts
+from proxy.terms.unknown import UNKNOWN
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from proxy.sql.catalog import Catalog
+    from proxy.wire.backend import ResultColumn
+
+FIRST_USER_OID: Final = 16384
+_DISCLOSING: Final = frozenset({ColumnClass.IDENTITY, ColumnClass.QUASI, ColumnClass.UNKNOWN})
+# Through these a relation of PostgreSQL's own holds subjects' data: pg_stats, pg_largeobject.
+_DATA_DOORS: Final = frozenset(
+    {SideDoor.STATISTICS, SideDoor.LARGE_OBJECT, SideDoor.RAW_PAGES, SideDoor.REMOTE}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyColumn:
+    """A result column that is a subject key."""
+
+    index: int
+    space: str
+    type_oid: int
+    form: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChargePlan:
+    """How each row of a result is charged.
+
+    ``keys``: subject keys found in the row. ``linked``: all of a row is about one subject.
+    ``values``: indexes of disclosing values; unless linked, each may be another subject.
+    ``packed``: indexes charged by their bytes. ``everything``: the whole row is, by bytes.
+    ``fixed``: (space, value) of keys named by the predicates, charged once.
+    """
+
+    method: Method
+    keys: tuple[KeyColumn, ...] = ()
+    linked: bool = False
+    values: tuple[int, ...] = ()
+    packed: tuple[int, ...] = ()
+    everything: bool = False
+    fixed: tuple[tuple[str, bytes], ...] = ()
+    counts_rows: bool = False
+
+    @property
+    def is_free(self) -> bool:
+        """Whether rows need not be looked into."""
+        return self.method is Method.FREE and not self.counts_rows
+
+
+FREE: Final = ChargePlan(Method.FREE)
+BY_BYTES: Final = ChargePlan(Method.BYTES, everything=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """One result column as all witnesses together see it."""
+
+    column_class: ColumnClass
+    key_space: str | None
+    packed: bool
+    derived: bool
+
+
+_HARMLESS: Final = _Seen(ColumnClass.NONE, None, packed=False, derived=False)
+_ANYTHING: Final = _Seen(ColumnClass.UNKNOWN, None, packed=True, derived=True)
+
+
+def plan_charge(
+    facts: StatementFacts,
+    columns: Sequence[ResultColumn],
+    catalog: Catalog | None,
+    fixed: Sequence[tuple[str, bytes]] = (),
+) -> ChargePlan:
+    """Return the plan for a result with these columns.
+
+    Args:
+        facts: of the statement that is run.
+        columns: RowDescription, with the formats of the portal. None of them where facts have an
+            output: nobody described it.
+        catalog: for the origin of columns; None: nothing is known.
+        fixed: (space, canonical value) of the keys in ``facts.key_filters``, all of them known.
+    """
+    if facts.opaque is not None or (not columns and facts.output != ()):
+        return BY_BYTES
+    seen = [_see(facts, columns, index, catalog) for index in range(len(columns))]
+    classes = {column.column_class for column in seen}
+    if classes <= {ColumnClass.NONE}:
+        return FREE
+    keys = tuple(
+        KeyColumn(index, column.key_space, columns[index].type_oid, columns[index].format)
+        for index, column in enumerate(seen)
+        if column.key_space
+    )
+    foreseen = _is_foreseen(facts, columns, catalog)
+    bounded = bool(fixed) and facts.bounded_by_keys and foreseen
+    discloses = bool(classes & _DISCLOSING) or (
+        ColumnClass.HEALTH in classes and (bool(keys) or bool(facts.key_filters))
+    )
+    if not discloses:
+        return ChargePlan(Method.FREE, counts_rows=True)
+    packed = tuple(index for index, column in enumerate(seen) if column.packed)
+    if bounded and (packed or not keys):
+        return ChargePlan(Method.BOUND, fixed=tuple(fixed))
+    values = tuple(
+        index
+        for index, column in enumerate(seen)
+        if column.column_class not in {ColumnClass.NONE, ColumnClass.KEY}
+        and not column.key_space
+        and not column.packed
+    )
+    if facts.one_subject_per_row and foreseen:
+        method = Method.BYTES if packed else Method.KEYS if keys else Method.ROWS
+        return ChargePlan(method, keys=keys, linked=True, values=values, packed=packed)
+    # a value computed from several occurrences of a relation may hold several subjects
+    mixed = tuple(index for index in values if seen[index].derived)
+    stored = tuple(index for index in values if not seen[index].derived)
+    packed = tuple(sorted({*packed, *mixed}))
+    method = Method.BYTES if packed else Method.KEYS if keys and not stored else Method.ROWS
+    return ChargePlan(method, keys=keys, values=stored, packed=packed)
+
+
+def _see(
+    facts: StatementFacts,
+    columns: Sequence[ResultColumn],
+    index: int,
+    catalog: Catalog | None,
+) -> _Seen:
+    column = columns[index]
+    if column.table_oid >= FIRST_USER_OID:
+        return _see_stored(column, catalog)
+    if column.table_oid:
+        return _HARMLESS if facts.side_doors.isdisjoint(_DATA_DOORS) else _ANYTHING
+    output = facts.output
+    if output is not UNKNOWN and len(output) == len(columns):
+        return _see_computed(output[index])
+    return _ANYTHING if facts.reads_subjects else _HARMLESS
+
+
+def _is_foreseen(
+    facts: StatementFacts, columns: Sequence[ResultColumn], catalog: Catalog | None
+) -> bool:
+    # The backend may read another relation than the parsers saw: a name that means another now.
+    # What they proved about keys then holds for nothing.
+    if catalog is None:
+        return True
+    stored = (column.table_oid for column in columns if column.table_oid >= FIRST_USER_OID)
+    found = (catalog.relations.get(oid) for oid in stored)
+    return all(one is not None and one.relation in facts.relations for one in found)
+
+
+def _see_stored(column: ResultColumn, catalog: Catalog | None) -> _Seen:
+    if catalog is None:
+        return _ANYTHING
+    origin = catalog.origin(column.table_oid, column.attribute_number)
+    if origin.column_class is ColumnClass.UNKNOWN:
+        return _ANYTHING  # a copy or a view, and perhaps one that folds
+    return _Seen(origin.column_class, origin.key_space, packed=False, derived=False)
+
+
+def _see_computed(output: OutputColumn) -> _Seen:
+    match output.provenance:
+        case Provenance.NONE:
+            return _HARMLESS
+        case Provenance.DIRECT if output.column_class is ColumnClass.UNKNOWN:
+            return _ANYTHING
+        case Provenance.DIRECT:
+            return _Seen(output.column_class, output.key_space, packed=False, derived=False)
+        case Provenance.DERIVED:
+            return _Seen(output.column_class, None, packed=False, derived=True)
+        case Provenance.FOLDED:
+            folded = output.column_class is not ColumnClass.NONE
+            return _Seen(output.column_class, None, packed=folded, derived=True)
+        case Provenance.UNKNOWN:
+            return _ANYTHING

@@ -1,0 +1,76 @@
+"""Apply a charge plan to the rows of a result, one charge for each row."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from proxy.meter.keys import canonical_value, hash_key
+from proxy.meter.ledger import Charge
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from proxy.meter.plan import ChargePlan
+
+
+class RowCharger:
+    """Turns rows into charges under one plan.
+
+    ``secret`` keys the hashes of subject keys; ``bytes_per_subject`` is the fewest bytes that can
+    identify one subject.
+    """
+
+    def __init__(self, plan: ChargePlan, *, secret: bytes, bytes_per_subject: int) -> None:
+        self.plan = plan
+        self._secret = secret
+        self._bytes_per_subject = bytes_per_subject
+        self._fixed: tuple[tuple[bytes, ...], ...] = tuple(
+            (hash_key(secret, space, value),) for space, value in plan.fixed
+        )
+
+    def charge_row(self, values: Sequence[bytes | None], size_bytes: int) -> Charge:
+        """Return the charge of one row; ``size_bytes`` is that of the message."""
+        plan = self.plan
+        if plan.everything:
+            anonymous = self._subjects_in(sum(len(v) for v in values if v is not None))
+            return Charge(anonymous=anonymous, rows=1, size_bytes=size_bytes)
+        if plan.fixed:
+            return Charge(groups=self._fixed, rows=1, size_bytes=size_bytes)
+        keys = self._keys_of(values)
+        anonymous = self._subjects_in(
+            sum(len(v) for i in plan.packed if (v := values[i]) is not None)
+        )
+        if plan.linked:
+            groups: tuple[tuple[bytes, ...], ...] = (keys,) if keys else ()
+            if not keys and any(values[i] is not None for i in plan.values):
+                anonymous += 1
+        else:
+            groups = tuple((key,) for key in keys)
+            anonymous += sum(values[i] is not None for i in plan.values)
+        if plan.is_free or plan.counts_rows:
+            groups, anonymous = (), 0
+        return Charge(groups=groups, anonymous=anonymous, rows=1, size_bytes=size_bytes)
+
+    def charge_unread(self, size_bytes: int) -> Charge:
+        """Return the charge of a row that was not looked into: by its size.
+
+        A row that is known to be about one subject costs one, however large it is.
+        """
+        plan = self.plan
+        if plan.counts_rows:
+            return Charge(rows=1, size_bytes=size_bytes)
+        if plan.fixed:
+            return Charge(groups=self._fixed, rows=1, size_bytes=size_bytes)
+        alone = plan.linked and not plan.packed and not plan.everything
+        anonymous = 1 if alone else self._subjects_in(size_bytes)
+        return Charge(anonymous=anonymous, rows=1, size_bytes=size_bytes)
+
+    def _keys_of(self, values: Sequence[bytes | None]) -> tuple[bytes, ...]:
+        return tuple(
+            hash_key(self._secret, key.space, canonical_value(value, key.type_oid, key.form))
+            for key in self.plan.keys
+            if (value := values[key.index]) is not None
+        )
+
+    def _subjects_in(self, size_bytes: int) -> int:
+        return -(-size_bytes // self._bytes_per_subject)
