@@ -5,6 +5,6 @@ from __future__ import annotations
 from proxy.sql.analyse import Analyser
 from proxy.sql.catalog import Catalog
 from proxy.sql.catalog_build import build_catalog
-from proxy.sql.catalog_query import CATALOG_QUERY
+from proxy.sql.catalog_query import CATALOG_QUERY, SESSION_QUERY
 
-__all__ = ["CATALOG_QUERY", "Analyser", "Catalog", "build_catalog"]
+__all__ = ["CATALOG_QUERY", "SESSION_QUERY", "Analyser", "Catalog", "build_catalog"]

@@ -55,6 +55,7 @@ class Analyser:
         self._templates: TwoGenerations[tuple[str, _State], dict[tuple[str, ...], _Variant]]
         self._templates = TwoGenerations(cache_bytes // 4)
         self._outcomes: TwoGenerations[str, WorkerOutcome] = TwoGenerations(cache_bytes // 4)
+        self.found_by = "miss"  # how the last analyse had its facts: exact, template or miss
 
     def needs_worker(self, text: bytes) -> bool:
         """Whether the text is too large to be parsed here. See ``parse_in_worker``."""
@@ -107,7 +108,9 @@ class Analyser:
         state: _State = (0, None) if catalog is None else (catalog.version, catalog.search_path)
         known = self._texts.get((decoded, state))
         if known is not None:
+            self.found_by = "exact"
             return known
+        self.found_by = "miss"
         try:
             found = self._find(decoded, text, catalog, state)
         except RecursionError:
@@ -128,6 +131,7 @@ class Analyser:
             variants = self._templates.get((template.text, state))
             for variant in (variants or {}).values():
                 if (reused := _reuse(variant, decoded, template)) is not None:
+                    self.found_by = "template"
                     return (reused,)
         large = self.needs_worker(raw)
         if large:

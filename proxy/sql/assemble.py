@@ -172,7 +172,11 @@ def _facts(
         changes_session=reading.changes_session,
         creates=frozenset(reading.creates),
         cursor=outline.cursor,
+        holds=outline.holds,
         prepared=outline.prepared,
+        discards=outline.discards,
+        rolls_back_to=outline.rolls_back_to,
+        copy_format=outline.copy_format,
         spans=_spans(encoded, start, len(own), reading),
     )
 

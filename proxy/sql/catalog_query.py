@@ -87,6 +87,8 @@ _BUILTINS: Final = (
     " AND p.oid OPERATOR(pg_catalog.<) '16384'::pg_catalog.oid"
 )
 
+# What a session may change without changing the database; one row, for the first field.
+SESSION_QUERY: Final = _SESSION
 _SELECTS: Final = (
     _SESSION,
     _RELATIONS,

@@ -89,6 +89,15 @@ class SideDoor(StrEnum):
     SESSION_IDENTITY = "session_identity"  # SET ROLE, SET SESSION AUTHORIZATION
 
 
+class CopyFormat(StrEnum):
+    """How COPY to the frontend writes its rows."""
+
+    TEXT = "text"
+    CSV = "csv"
+    BINARY = "binary"
+    OTHER = "other"  # with separators of its own: rows cannot be taken apart without doubt
+
+
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """``$n``, numbered from 1 as on the wire."""
@@ -171,7 +180,11 @@ class StatementFacts:
     changes_session: bool = False  # search_path, role, settings
     creates: frozenset[Relation] = frozenset()  # relations it makes or renames to
     cursor: str | None = None  # DECLARE, FETCH, CLOSE
+    holds: bool = False  # DECLARE ... WITH HOLD: outlives its transaction
     prepared: str | None = None  # PREPARE, EXECUTE, DEALLOCATE
+    discards: bool = False  # DISCARD ALL: names of statements and cursors are gone
+    rolls_back_to: bool = False  # ROLLBACK TO SAVEPOINT: younger cursors are gone
+    copy_format: CopyFormat | None = None  # of COPY to the frontend
     disagreements: tuple[Disagreement, ...] = ()
     spans: tuple[tuple[int, int, str], ...] = field(default=())  # (start, end, fact) in ``text``
 

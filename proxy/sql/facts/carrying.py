@@ -13,10 +13,15 @@ from proxy.sql.facts.scope import Result, Scope
 from proxy.sql.facts.tree import Node, strings, unwrap
 from proxy.sql.facts.value import Named
 from proxy.sql.facts.writes import note_write
-from proxy.terms.facts import Kind, SideDoor
+from proxy.terms.facts import CopyFormat, Kind, SideDoor
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from proxy.sql.facts.reading import Reading
+
+
+_HOLD: Final = 0x0020  # CURSOR_OPT_HOLD of parsenodes.h
 
 
 def read_copy(reading: Reading, body: Node) -> Outline:
@@ -41,7 +46,23 @@ def read_copy(reading: Reading, body: Node) -> Outline:
     outline.returns_rows = not on_host
     if on_host:
         outline.output = ()
+    else:
+        outline.copy_format = _copy_format(body.get("options", ()))
     return outline
+
+
+def _copy_format(options: Iterable[Node]) -> CopyFormat:
+    """Return how the rows are written; any option that could move a separator is OTHER."""
+    found = CopyFormat.TEXT
+    for option in options:
+        element: Node = option.get("DefElem", {})
+        name = str(element.get("defname", ""))
+        value = str(element.get("arg", {}).get("String", {}).get("sval", ""))
+        if name == "format" and value in {"text", "csv", "binary"}:
+            found = CopyFormat(value)
+        elif name != "header":
+            return CopyFormat.OTHER
+    return found
 
 
 def _read_copied_table(reading: Reading, body: Node) -> Outline:
@@ -69,6 +90,7 @@ def read_declare(reading: Reading, body: Node) -> Outline:
     outline = read_as(reading, body.get("query", {}), Kind.SELECT)
     outline.kind, outline.returns_rows = Kind.DECLARE, False
     outline.cursor = str(body.get("portalname", ""))
+    outline.holds = bool(int(body.get("options", 0)) & _HOLD)
     return outline
 
 

@@ -10,7 +10,7 @@ from proxy.sql.facts.queries import read_query
 from proxy.sql.facts.scope import Result
 from proxy.sql.facts.tree import Node, unwrap
 from proxy.sql.facts.writes import note_staging
-from proxy.terms.facts import Kind, Parameter
+from proxy.terms.facts import CopyFormat, Kind, Parameter
 from proxy.terms.relation import Relation
 
 if TYPE_CHECKING:
@@ -41,7 +41,11 @@ class Outline:
     bounded: bool = False
     opaque: str | None = None
     cursor: str | None = None
+    holds: bool = False
     prepared: str | None = None
+    discards: bool = False
+    rolls_back_to: bool = False
+    copy_format: CopyFormat | None = None
 
 
 def read_as(reading: Reading, node: Node, kind: Kind) -> Outline:

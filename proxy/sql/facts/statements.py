@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from proxy.sql.facts.reading import Reading
 
 _PLAIN: Final = {
-    "TransactionStmt": Kind.TRANSACTION,
     "VariableShowStmt": Kind.SHOW,
     "VacuumStmt": Kind.MAINTENANCE,
     "ReindexStmt": Kind.MAINTENANCE,
@@ -202,7 +201,13 @@ def _read_set(reading: Reading, body: Node) -> Outline:
 def _read_discard(reading: Reading, body: Node) -> Outline:
     reading.changes_session = True
     reading.changes_catalog = body.get("target") in {"DISCARD_ALL", "DISCARD_TEMP"}
-    return Outline(Kind.SET)
+    return Outline(Kind.SET, discards=body.get("target") == "DISCARD_ALL")
+
+
+def _read_transaction(reading: Reading, body: Node) -> Outline:
+    del reading
+    rolls_back_to = body.get("kind") == "TRANS_STMT_ROLLBACK_TO"
+    return Outline(Kind.TRANSACTION, rolls_back_to=rolls_back_to)
 
 
 def _read_drop(reading: Reading, body: Node) -> Outline:
@@ -246,6 +251,7 @@ _SPECIAL: Final[dict[str, Callable[[Reading, Node], Outline]]] = {
     "CallStmt": _read_call,
     "VariableSetStmt": _read_set,
     "DiscardStmt": _read_discard,
+    "TransactionStmt": _read_transaction,
     "DropStmt": _read_drop,
     "ClosePortalStmt": _read_close,
     "DeallocateStmt": _read_deallocate,

@@ -1,0 +1,127 @@
+"""The catalogs that sessions have read, for the others on the same database.
+
+One catalog a database; and for each reader (role, database, start-up options) the search_path that
+its sessions begin with. Both are believed for a while, and not beyond a change that passed here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from proxy.sql import Catalog
+    from proxy.terms.relation import Relation
+
+_CLAIM_SECONDS: Final = 5.0  # a session that began to read has so long; then another one reads
+_MAX_READERS: Final = 1024
+_NEVER: Final = float("-inf")
+
+
+class Need(Enum):
+    """What has to be read before a statement can be judged."""
+
+    NOTHING = "nothing"
+    PATH = "path"
+    ALL = "all"
+
+
+class Reader(NamedTuple):
+    """Whose sessions begin with the same search_path."""
+
+    role: str
+    database: str
+    options: tuple[tuple[str, str], ...]
+
+
+@dataclass(slots=True)
+class _Page:
+    """What is known of one database. ``change``: number of the last change that it holds."""
+
+    catalog: Catalog | None = None
+    read_at: float = _NEVER
+    change: int = -1
+    changes: int = 0
+    claimed_until: float = _NEVER
+    tainted: frozenset[Relation] = frozenset()
+
+
+class CatalogBook:
+    """Catalogs by database and paths by reader; bounded by the number of databases and readers."""
+
+    def __init__(self) -> None:
+        self._pages: dict[str, _Page] = {}
+        self._paths: dict[Reader, tuple[tuple[str, ...], float, int]] = {}
+
+    def need(self, reader: Reader, now: float, seconds: float) -> Need:
+        """Return what a session that begins has to read. ``seconds``: how long it is believed."""
+        if not self.is_fresh(reader.database, now, seconds):
+            return Need.ALL
+        path = self._paths.get(reader)
+        changes = self._page(reader.database).changes
+        known = path is not None and path[2] == changes and now - path[1] < seconds
+        return Need.NOTHING if known else Need.PATH
+
+    def is_fresh(self, database: str, now: float, seconds: float) -> bool:
+        """Whether the catalog need not be read again, or somebody is just reading it."""
+        page = self._page(database)
+        if page.change != page.changes:
+            return False
+        return now - page.read_at < seconds or now < page.claimed_until
+
+    def catalog(self, database: str) -> Catalog | None:
+        """Return what was read last, however old; None: nothing."""
+        return self._page(database).catalog
+
+    def path(self, reader: Reader) -> tuple[str, ...] | None:
+        """Return the search_path that sessions of the reader begin with, if it is known."""
+        found = self._paths.get(reader)
+        return None if found is None else found[0]
+
+    def claim(self, database: str, now: float) -> None:
+        """Say that a session begins to read, so that others with a catalog do not as well."""
+        page = self._page(database)
+        if page.catalog is not None:
+            page.claimed_until = now + _CLAIM_SECONDS
+
+    def put(self, database: str, catalog: Catalog, change: int, now: float) -> None:
+        """Keep a catalog. ``change``: the number of changes when its reading began."""
+        page = self._page(database)
+        page.catalog, page.read_at, page.change = catalog, now, change
+        page.claimed_until = _NEVER
+
+    def failed(self, database: str, now: float) -> None:
+        """Note that it could not be read; sessions go on with what there is, for some seconds."""
+        page = self._page(database)
+        page.change, page.claimed_until = page.changes, now + _CLAIM_SECONDS
+
+    def put_path(self, reader: Reader, path: tuple[str, ...], now: float) -> None:
+        """Keep the path that a session of the reader began with."""
+        while len(self._paths) >= _MAX_READERS:
+            del self._paths[next(iter(self._paths))]
+        self._paths[reader] = (path, now, self._page(reader.database).changes)
+
+    def changes(self, database: str) -> int:
+        """Return how many changes to a database's relations and functions passed through here."""
+        return self._page(database).changes
+
+    def changed(self, database: str) -> None:
+        """Note that one passed: the catalog of the database has to be read again."""
+        self._page(database).changes += 1
+
+    def tainted(self, database: str) -> frozenset[Relation]:
+        """Return the relations into which subjects' data was copied."""
+        return self._page(database).tainted
+
+    def taint(self, database: str, relations: Iterable[Relation]) -> None:
+        """Note that subjects' data was copied into these."""
+        self._page(database).tainted |= frozenset(relations)
+
+    def _page(self, database: str) -> _Page:
+        page = self._pages.get(database)
+        if page is None:
+            page = self._pages[database] = _Page()
+        return page

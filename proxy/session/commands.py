@@ -1,0 +1,187 @@
+"""What a session asks for. Only ``proxy.net`` carries it out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from proxy.audit.record import AuditRecord
+    from proxy.terms.budget import Method
+    from proxy.terms.facts import StatementFacts
+    from proxy.terms.finding import Judgement
+
+
+@dataclass(frozen=True, slots=True)
+class SendFrontend:
+    """Send these bytes to the frontend."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SendBackend:
+    """Send these bytes to the backend."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class OpenBackend:
+    """Connect to the backend; what is sent to it before that is kept in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class CloseFrontend:
+    """Close the frontend's connection after everything was sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class CloseBackend:
+    """Close the backend's connection after everything was sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class CancelBackend:
+    """Send this CancelRequest on a connection of its own; CancelDone follows at its end."""
+
+    process_id: int
+    secret: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardCancel:
+    """A CancelRequest came from a frontend; ``secret`` is one that we gave out, or a wrong one.
+
+    Close the frontend's connection when the backend's is at its end.
+    """
+
+    process_id: int
+    secret: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterKey:
+    """From now on a CancelRequest with ``ours`` means the backend's key ``theirs``."""
+
+    process_id: int
+    ours: bytes
+    theirs: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AskWorker:
+    """Read this text in a process of its own; WorkerAnswered follows."""
+
+    raw: bytes
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Emit:
+    """Keep this audit record; its time is that of the sink."""
+
+    record: AuditRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A statement was judged. ``seconds``: what it took to have its facts."""
+
+    facts: StatementFacts
+    judgement: Judgement
+
+
+@dataclass(frozen=True, slots=True)
+class Analysed:
+    """A text became facts. ``cached``: exact, template or miss."""
+
+    cached: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """Rows of a result went to the frontend."""
+
+    method: Method
+    rows: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class WasCut:
+    """A running result was ended because this budget was spent."""
+
+    budget: str
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogRead:
+    """The catalog was read in this session, or could not be."""
+
+    loaded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedIn:
+    """The first ReadyForQuery came."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoginFailed:
+    """The backend refused the login."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Vigie refused the connection itself: bad start-up, replication, a setting."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProtocolFault:
+    """Bytes that are not the protocol came from this side: ``frontend`` or ``backend``."""
+
+    side: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamFault:
+    """The backend could not be reached or was lost in the middle."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class InternalFault:
+    """An error of ours. ``where``: analysis, policy, meter, session; ``error``: its type."""
+
+    where: str
+    error: str
+    traceback: str = ""
+
+
+Command = (
+    SendFrontend
+    | SendBackend
+    | OpenBackend
+    | CloseFrontend
+    | CloseBackend
+    | CancelBackend
+    | ForwardCancel
+    | RegisterKey
+    | AskWorker
+    | Emit
+    | Judged
+    | Analysed
+    | Released
+    | WasCut
+    | CatalogRead
+    | LoggedIn
+    | LoginFailed
+    | Refused
+    | ProtocolFault
+    | UpstreamFault
+    | InternalFault
+)

@@ -1,0 +1,56 @@
+"""What the sessions of one Vigie share. No I/O: chance and clocks come in as functions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from proxy.session.catalog_book import CatalogBook
+from proxy.terms.finding import Action, Mode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from proxy.meter.ledger import Ledger
+    from proxy.policy import Policy
+    from proxy.sql import Analyser
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What decides, and what is counted.
+
+    Args:
+        policy: rules, budgets and the schema map.
+        analyser: texts to facts, with its caches.
+        ledger: what each principal has received.
+        secret: key of the hashes that stand for subject keys.
+        random_bytes: gives so many unpredictable bytes.
+        stopwatch: seconds of a clock with a fine resolution, for measuring.
+        mode: observe: nothing is refused, cut or held back.
+        on_internal_error: what an error of ours becomes in enforce mode: BLOCK, or ALLOW.
+        max_statement_bytes: a longer Query or Parse ends the session.
+        catalog_refresh_seconds: how long a catalog is believed.
+        catalogs: those that were read.
+    """
+
+    policy: Policy
+    analyser: Analyser
+    ledger: Ledger
+    secret: bytes
+    random_bytes: Callable[[int], bytes]
+    stopwatch: Callable[[], float]
+    mode: Mode = Mode.ENFORCE
+    on_internal_error: Action = Action.BLOCK
+    max_statement_bytes: int = 1 << 24
+    catalog_refresh_seconds: float = 30.0
+    catalogs: CatalogBook = field(default_factory=CatalogBook)
+
+    @property
+    def enforces(self) -> bool:
+        """Whether verdicts are carried out."""
+        return self.mode is Mode.ENFORCE
+
+    def new_id(self) -> str:
+        """Return 12 hex digits for a session or a finding."""
+        return self.random_bytes(6).hex()

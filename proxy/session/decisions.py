@@ -1,0 +1,181 @@
+"""From a text to facts and a judgement; an error of ours on the way is a refusal."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from proxy.audit.record import AuditRecord, Charged, RecordKind
+from proxy.policy import judge
+from proxy.session.commands import Analysed, Emit, InternalFault, Judged, WasCut
+from proxy.session.refusal import Refusal, by_budget, by_error, by_finding
+from proxy.terms.facts import Kind, StatementFacts
+from proxy.terms.finding import Action, Finding, Judgement, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from proxy.session.commands import Command
+    from proxy.session.context import Context
+    from proxy.session.results import Result
+    from proxy.sql import Catalog
+    from proxy.terms.budget import Budget
+    from proxy.terms.principal import Principal
+
+_INTERNAL: Final = "internal"
+ERROR_FINDING: Final = Finding(
+    "EX000", "Error of Vigie", Severity.CRITICAL, Action.BLOCK, 100, "Vigie failed on it"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What becomes of one message. ``refusal`` None: it passes."""
+
+    refusal: Refusal | None = None
+    terminates: bool = False
+
+
+PASSES: Final = Decision()
+
+
+class Decisions:
+    """Judges the statements of one principal and tells of it by commands."""
+
+    def __init__(self, context: Context, session_id: str, principal: Principal) -> None:
+        self.principal = principal
+        self._context = context
+        self._session_id = session_id
+
+    def facts_of(
+        self,
+        text: bytes,
+        encoding: str,
+        catalog: Catalog | None,
+        *,
+        conforming: bool,
+        out: list[Command],
+    ) -> tuple[StatementFacts, ...]:
+        """Return the facts of each statement of a text. Errors: none."""
+        context = self._context
+        began = context.stopwatch()
+        try:
+            found = context.analyser.analyse(
+                text,
+                encoding=encoding,
+                catalog=catalog,
+                standard_conforming_strings=conforming,
+            )
+        except Exception as error:  # noqa: BLE001 - fail closed
+            out.append(_fault("analysis", error))
+            return (StatementFacts(Kind.OPAQUE, opaque=f"{_INTERNAL} {type(error).__name__}"),)
+        out.append(Analysed(context.analyser.found_by, context.stopwatch() - began))
+        if (found[0].opaque or "").startswith(_INTERNAL):
+            out.append(InternalFault("analysis", found[0].opaque or ""))
+        return found
+
+    def decide(self, statements: Sequence[StatementFacts], out: list[Command]) -> Decision:
+        """Judge the statements of one message; the strongest verdict is that of all of them."""
+        worst = PASSES
+        for facts in statements:
+            judgement, failed = self._judge(facts, out)
+            out.append(Judged(facts, judgement))
+            blocks = judgement.verdict >= Action.BLOCK
+            if not judgement.findings and not blocks:
+                continue
+            finding_id = self._context.new_id()
+            carried_out = self._context.enforces and blocks
+            out.append(Emit(self._record(finding_id, facts, judgement, carried_out=carried_out)))
+            if carried_out and worst.refusal is None:
+                refusal = by_finding(finding_id, judgement.decisive, judgement.score)
+                worst = Decision(
+                    by_error(finding_id) if failed else refusal,
+                    terminates=judgement.verdict is Action.TERMINATE,
+                )
+        return worst
+
+    def cut(
+        self, budget: Budget, facts: StatementFacts, result: Result, out: list[Command]
+    ) -> Refusal:
+        """Tell that a budget is spent, and return what to say to the frontend."""
+        finding_id = self._context.new_id()
+        enforces = self._context.enforces
+        verdict = budget.action
+        finding = _of_budget(budget)
+        record = AuditRecord(
+            at=0.0,
+            finding_id=finding_id,
+            session_id=self._session_id,
+            principal=self.principal,
+            kind=RecordKind.CUT,
+            verdict=verdict,
+            mode=self._context.mode,
+            policy=self._context.policy.version,
+            carried_out=enforces and verdict >= Action.BLOCK,
+            findings=(finding,),
+            fingerprint=facts.fingerprint,
+            template=facts.template,
+            relations=tuple(sorted(facts.relations)),
+            charge=Charged(result.plan.method, budget.id, budget.measure, result.rows),
+        )
+        out.append(Emit(record))
+        if verdict >= Action.BLOCK:
+            out.append(WasCut(budget.id))
+        return by_budget(finding_id, budget)
+
+    def overruns(
+        self, budgets: Iterable[Budget], facts: StatementFacts, result: Result
+    ) -> list[Command]:
+        """Tell of budgets that only flag."""
+        out: list[Command] = []
+        for budget in budgets:
+            self.cut(budget, facts, result, out)
+        return out
+
+    def failed(self, where: str, error: Exception, out: list[Command]) -> Refusal:
+        """Tell of an error of ours in the middle of a result, and return what to say."""
+        out.append(_fault(where, error))
+        return by_error(self._context.new_id())
+
+    def _judge(self, facts: StatementFacts, out: list[Command]) -> tuple[Judgement, bool]:
+        failed = (facts.opaque or "").startswith(_INTERNAL)
+        if failed and self._context.on_internal_error is Action.ALLOW:
+            return Judgement(Action.FLAG, 0, (replace(ERROR_FINDING, action=Action.FLAG),)), True
+        try:
+            return judge(self._context.policy, self.principal, facts), failed
+        except Exception as error:  # noqa: BLE001 - fail closed
+            out.append(_fault("policy", error))
+            action = self._context.on_internal_error
+            action = Action.FLAG if action is Action.ALLOW else action
+            return Judgement(action, 100, (replace(ERROR_FINDING, action=action),)), True
+
+    def _record(
+        self, finding_id: str, facts: StatementFacts, judgement: Judgement, *, carried_out: bool
+    ) -> AuditRecord:
+        starts = facts.kind is Kind.REPLICATION
+        return AuditRecord(
+            at=0.0,
+            finding_id=finding_id,
+            session_id=self._session_id,
+            principal=self.principal,
+            kind=RecordKind.CONNECTION if starts else RecordKind.STATEMENT,
+            verdict=judgement.verdict,
+            mode=self._context.mode,
+            policy=self._context.policy.version,
+            carried_out=carried_out,
+            findings=judgement.findings,
+            fingerprint=facts.fingerprint,
+            template=facts.template,
+            relations=tuple(sorted(facts.relations)),
+        )
+
+
+def _of_budget(budget: Budget) -> Finding:
+    return Finding(budget.id, budget.title, budget.severity, budget.action, 0, budget.explanation)
+
+
+def _fault(where: str, error: Exception) -> InternalFault:
+    # a traceback holds lines of our source and no values
+    shown = "".join(traceback.format_tb(error.__traceback__))
+    return InternalFault(where, type(error).__name__, shown)

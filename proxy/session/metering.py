@@ -1,0 +1,261 @@
+"""Charging what leaves: rows, COPY data, and the texts beside them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from proxy.errors import WireError
+from proxy.meter.plan import BY_BYTES, FREE
+from proxy.meter.side_text import disclosed_bytes
+from proxy.session.bound_keys import named_keys
+from proxy.session.pending import (
+    DescribePending,
+    ExecutePending,
+    FunctionPending,
+    QueryPending,
+)
+from proxy.session.results import Result, copied_columns, plan_result
+from proxy.terms.facts import Kind, StatementFacts
+from proxy.terms.finding import Action
+from proxy.wire.backend import Tag, decode_row_description
+from proxy.wire.frames import Frame, Piece, Run
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from proxy.meter.plan import ChargePlan
+    from proxy.session.cutting import Cutting
+    from proxy.session.names import Names
+    from proxy.session.pending import Pending
+    from proxy.session.refusal import Refusal
+    from proxy.session.state import State
+    from proxy.session.statements import Portal
+    from proxy.terms.budget import Budget
+    from proxy.wire.backend import ResultColumn
+
+_NOBODY = StatementFacts(Kind.OTHER)
+
+
+class Metering:
+    """Charges each carrier before it is released."""
+
+    def __init__(self, state: State, names: Names, cutting: Cutting) -> None:
+        self._state = state
+        self._names = names
+        self._cutting = cutting
+
+    # what a result will cost
+
+    def described(self, frame: Frame, head: Pending) -> None:
+        """A RowDescription: choose how its rows are charged, and pass it on."""
+        state = self._state
+        columns = decode_row_description(frame.body)
+        match head:
+            case QueryPending():
+                facts = self._running(head)
+                if head.described:  # a result that the statement does not have by itself
+                    head.result = self._result(BY_BYTES)
+                else:
+                    head.result = self._planned(facts, columns, None)
+                head.described = True
+                if self._names_are_too_much(head.result, columns, facts):
+                    return
+            case DescribePending(kind="P", name=name):
+                portal = state.registry.portals.get(name)
+                if portal is not None:
+                    portal.result = self._planned(self._facts_of(portal), columns, portal)
+                state.pop()
+            case DescribePending():
+                state.pop()
+            case _:
+                raise WireError(f"RowDescription does not answer {type(head).__name__}")
+        if not (isinstance(head, DescribePending) and head.own):
+            state.to_frontend(frame.raw)
+
+    def copying(self, head: Pending) -> None:
+        """COPY to the frontend begins."""
+        state = self._state
+        facts = self._running(head)
+        if not isinstance(head, QueryPending | ExecutePending):
+            raise WireError(f"CopyOutResponse does not answer {type(head).__name__}")
+        if facts.kind is not Kind.COPY_OUT:
+            head.result = self._result(BY_BYTES)
+            return
+        columns = copied_columns(facts, state.catalog)
+        plan = plan_result(facts, columns, state.catalog, named_keys(facts))
+        head.result = Result(
+            state.context,
+            state.account,
+            plan,
+            copy_format=facts.copy_format,
+            columns=len(columns),
+        )
+
+    def result_of(self, head: Pending) -> Result:
+        """Return the running result of a pending message; without a description, the worst."""
+        match head:
+            case QueryPending(result=result) if result is not None:
+                return result
+            case ExecutePending(result=result) if result is not None:
+                return result
+            case ExecutePending(name=name):
+                portal = self._state.registry.portals.get(name)
+                if portal is not None and portal.result is not None:
+                    return portal.result
+                facts = self._running(head)
+                free = portal is not None and not facts.reads_subjects
+                head.result = self._result(FREE if free else BY_BYTES)
+                return head.result
+            case FunctionPending():
+                head.result = head.result or self._result(BY_BYTES)
+                return head.result
+            case QueryPending():
+                head.result = self._result(BY_BYTES)
+                return head.result
+            case _:
+                raise WireError(f"a row does not answer {type(head).__name__}")
+
+    def _planned(
+        self, facts: StatementFacts, columns: Sequence[ResultColumn], portal: Portal | None
+    ) -> Result:
+        parameters = portal.parameters if portal is not None else ()
+        formats = portal.parameter_formats if portal is not None else ()
+        fixed = named_keys(facts, parameters, formats)
+        return self._result(plan_result(facts, columns, self._state.catalog, fixed))
+
+    def _result(self, plan: ChargePlan) -> Result:
+        return Result(self._state.context, self._state.account, plan)
+
+    def _names_are_too_much(
+        self, result: Result, columns: Sequence[ResultColumn], facts: StatementFacts
+    ) -> bool:
+        """Charge the names of columns where they may be data; whether the result was cut."""
+        if not result.plan.everything:
+            return False
+        size = sum(len(column.name) for column in columns)
+        budget = result.admit_text(size, self._state.now)
+        return budget is not None and self._spent(budget, facts, result)
+
+    # what leaves
+
+    def rows(self, shape: Frame | Run | Piece, head: Pending) -> None:
+        """Rows, COPY data or the result of a function: release what fits, cut at the rest."""
+        state = self._state
+        result = self.result_of(head)
+        try:
+            end, budget = self._admit(shape, result)
+        except Exception as error:  # noqa: BLE001 - fail closed
+            refusal = state.decisions.failed("meter", error, state.out)
+            if state.context.enforces and state.context.on_internal_error is not Action.ALLOW:
+                self._cutting.begin(refusal)
+            else:
+                state.to_frontend(shape.raw)
+            return
+        if end:
+            state.to_frontend(shape.raw if end == len(shape.raw) else shape.raw[:end])
+        if budget is None:
+            self._tell_overruns(head, result)
+        elif not self._spent(budget, self._running(head), result):
+            result.stop_charging()
+            state.to_frontend(shape.raw[end:])
+
+    def _admit(self, shape: Frame | Run | Piece, result: Result) -> tuple[int, Budget | None]:
+        now = self._state.now
+        match shape:
+            case Run(tag=Tag.DATA_ROW):
+                return result.admit_rows(shape.raw, shape.count, now)
+            case Run():
+                return result.admit_copy(shape.raw, shape.count, now)
+            case Piece(first=False):
+                return len(shape.raw), None  # the whole was charged by its header
+            case _:
+                size = shape.size if isinstance(shape, Piece) else len(shape.raw)
+                budget = result.admit_whole(size, now)
+                return (len(shape.raw), None) if budget is None else (0, budget)
+
+    def _tell_overruns(self, head: Pending, result: Result) -> None:
+        state = self._state
+        for budget in state.account.overruns(state.now):
+            state.decisions.cut(budget, self._running(head), result, state.out)
+
+    def _spent(self, budget: Budget, facts: StatementFacts, result: Result) -> bool:
+        """Tell that a budget is spent and cut; False in observe mode, where nothing is cut."""
+        state = self._state
+        refusal = state.decisions.cut(budget, facts, result, state.out)
+        if not state.context.enforces:
+            return False
+        self._cutting.begin(refusal, terminates=budget.action is Action.TERMINATE)
+        return True
+
+    # texts beside the rows
+
+    def charge_error(self, fields: Mapping[str, bytes]) -> Refusal | None:
+        """Charge an ErrorResponse; return what to say in its place if there is no budget for it."""
+        return self._charge_text(fields)
+
+    def admits_notice(self, fields: Mapping[str, bytes]) -> bool:
+        """Charge a NoticeResponse; whether it may leave."""
+        return self._charge_text(fields) is None
+
+    def admits_setting(self, size_bytes: int) -> bool:
+        """Charge a ParameterStatus that comes while subjects are read; whether it may leave."""
+        state = self._state
+        if not state.pending:
+            return True
+        facts = self._running(state.pending[0])
+        if facts.kind is Kind.SET or not facts.reads_subjects:
+            return True
+        return self._charge(size_bytes, facts) is None
+
+    def _charge_text(self, fields: Mapping[str, bytes]) -> Refusal | None:
+        state = self._state
+        if not state.pending:
+            return None
+        head = state.pending[0]
+        facts = self._running(head)
+        size = disclosed_bytes(fields, facts, self._sent(head))
+        return self._charge(size, facts) if size else None
+
+    def _charge(self, size_bytes: int, facts: StatementFacts) -> Refusal | None:
+        state = self._state
+        result = self._result(BY_BYTES)
+        budget = result.admit_text(size_bytes, state.now)
+        if budget is None:
+            return None
+        refusal = state.decisions.cut(budget, facts, result, state.out)
+        return refusal if state.context.enforces else None
+
+    def _sent(self, head: Pending) -> list[bytes]:
+        match head:
+            case QueryPending(text=text):
+                return [text]
+            case ExecutePending(name=name):
+                portal = self._state.registry.portals.get(name)
+                if portal is None:
+                    return []
+                return [portal.text, *(one for one in portal.parameters if one is not None)]
+            case _:
+                return []
+
+    # what runs
+
+    def _running(self, head: Pending) -> StatementFacts:
+        """Return the facts of what the backend carries out now."""
+        match head:
+            case QueryPending(statements=statements, index=index) if index < len(statements):
+                return self._names.resolve_now(statements[index])
+            case ExecutePending(name=name):
+                portal = self._state.registry.portals.get(name)
+                return _UNKNOWN if portal is None else self._facts_of(portal)
+            case FunctionPending(facts=facts):
+                return facts
+            case QueryPending(refusal=None, text=text) if text:
+                return _UNKNOWN
+            case _:
+                return _NOBODY
+
+    def _facts_of(self, portal: Portal) -> StatementFacts:
+        return self._names.resolve_now(portal.facts)
+
+
+_UNKNOWN = StatementFacts(Kind.OPAQUE, opaque="what runs is not known")

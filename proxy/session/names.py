@@ -1,0 +1,179 @@
+"""What a name means: to the backend as it is now, or as it will be when it gets there.
+
+Source: PostgreSQL documentation, "Extended Query", "PREPARE", "DECLARE", "EXECUTE", "FETCH".
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from proxy.session.pending import (
+    BindPending,
+    ClosePending,
+    ExecutePending,
+    ParsePending,
+    QueryPending,
+)
+from proxy.session.statements import (
+    Portal,
+    Prepared,
+    inner_of,
+    prepared_by,
+    run_by,
+    unknown_name,
+)
+from proxy.terms.facts import Kind, StatementFacts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from proxy.session.state import State
+
+
+class Names:
+    """Looks names up. ``ahead``: with what is under way, and with what is being judged now."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def prepared(self, name: str) -> Prepared | None:
+        """Return the prepared statement that the backend will know by this name."""
+        for one in self._ahead():
+            match one:
+                case ParsePending(name=other, refusal=None) if other == name:
+                    return one.prepared
+                case ClosePending(kind="S", name=other) if other == name:
+                    return None
+                case StatementFacts(kind=Kind.PREPARE, prepared=other) if other == name:
+                    return prepared_by(one)
+                case StatementFacts() if _deallocates(one, name):
+                    return None
+                case _:
+                    pass
+        return self._state.registry.prepared.get(name)
+
+    def portal(self, name: str) -> Portal | None:
+        """Return the portal or cursor that the backend will know by this name."""
+        for one in self._ahead():
+            match one:
+                case BindPending(name=other, refusal=None) if other == name:
+                    return one.portal
+                case ClosePending(kind="P", name=other) if other == name:
+                    return None
+                case StatementFacts(kind=Kind.DECLARE, cursor=other) if other == name:
+                    return Portal(inner_of(one))
+                case StatementFacts() if _closes(one, name):
+                    return None
+                case _:
+                    pass
+        return self._state.registry.portals.get(name)
+
+    def resolve_ahead(self, statements: Sequence[StatementFacts]) -> list[StatementFacts]:
+        """Return the statements of one text with what EXECUTE and FETCH run, as it will be."""
+        resolved: list[StatementFacts] = []
+        for index, facts in enumerate(statements):
+            before = statements[:index]
+            prepared = portal = None
+            if facts.prepared is not None:
+                prepared = _made_before(before, facts.prepared) or self.prepared(facts.prepared)
+            if facts.cursor is not None:
+                portal = _declared_before(before, facts.cursor) or self.portal(facts.cursor)
+            resolved.append(self._resolved(facts, prepared, portal))
+        return resolved
+
+    def resolve_now(self, facts: StatementFacts) -> StatementFacts:
+        """Return a statement that runs now with what it runs, as the backend has confirmed it."""
+        registry = self._state.registry
+        prepared = registry.prepared.get(facts.prepared) if facts.prepared is not None else None
+        portal = registry.portals.get(facts.cursor) if facts.cursor is not None else None
+        return self._resolved(facts, prepared, portal)
+
+    def current(self, prepared: Prepared) -> StatementFacts:
+        """Return the facts of a prepared statement as the backend would plan it now."""
+        state = self._state
+        catalog = state.catalog
+        if not prepared.text or (catalog is prepared.catalog and catalog is not None):
+            return prepared.facts
+        encoding = "UTF8" if prepared.wrapped else state.encoding
+        found = state.decisions.facts_of(
+            prepared.text, encoding, catalog, conforming=state.conforming, out=state.out
+        )
+        return inner_of(found[0]) if prepared.wrapped else found[0]
+
+    def _resolved(
+        self, facts: StatementFacts, prepared: Prepared | None, portal: Portal | None
+    ) -> StatementFacts:
+        match facts.kind:
+            case Kind.EXECUTE:
+                if prepared is None:
+                    return unknown_name(facts, "prepared statement")
+                return run_by(facts, self.current(prepared))
+            case Kind.FETCH:
+                if portal is None:
+                    return unknown_name(facts, "cursor")
+                return run_by(facts, portal.facts)
+            case Kind.EXPLAIN | Kind.EXPLAIN_ANALYZE | Kind.CREATE_TABLE_AS if facts.prepared:
+                if prepared is None:
+                    return unknown_name(facts, "prepared statement")
+                return _reads_as(facts, self.current(prepared))
+            case _:
+                return facts
+
+    def _ahead(self) -> Iterator[object]:
+        """Yield what will have happened before the next message, youngest first."""
+        for pending in reversed(self._state.pending):
+            match pending:
+                case QueryPending(statements=statements, refusal=None):
+                    yield from reversed(statements[pending.index :])
+                case ExecutePending(facts=facts, refusal=None) if facts is not None:
+                    yield facts
+                case ParsePending() | BindPending() | ClosePending():
+                    yield pending
+                case _:
+                    pass
+
+
+def _reads_as(facts: StatementFacts, inner: StatementFacts) -> StatementFacts:
+    """Return the facts of a statement that runs another and shows none of its rows."""
+    return replace(
+        facts,
+        opaque=facts.opaque or inner.opaque,
+        relations=facts.relations | inner.relations,
+        subject_relations=facts.subject_relations | inner.subject_relations,
+        unknown_relations=facts.unknown_relations | inner.unknown_relations,
+        functions=facts.functions | inner.functions,
+        unknown_functions=facts.unknown_functions | inner.unknown_functions,
+        side_doors=facts.side_doors | inner.side_doors,
+        stages=facts.stages and inner.reads_subjects,
+    )
+
+
+def _made_before(statements: Sequence[StatementFacts], name: str) -> Prepared | None:
+    for facts in reversed(statements):
+        if facts.kind is Kind.PREPARE and facts.prepared == name:
+            return prepared_by(facts)
+        if _deallocates(facts, name):
+            return None
+    return None
+
+
+def _declared_before(statements: Sequence[StatementFacts], name: str) -> Portal | None:
+    for facts in reversed(statements):
+        if facts.kind is Kind.DECLARE and facts.cursor == name:
+            return Portal(inner_of(facts))
+        if _closes(facts, name):
+            return None
+    return None
+
+
+def _deallocates(facts: StatementFacts, name: str) -> bool:
+    if facts.discards:
+        return True
+    return facts.kind is Kind.DEALLOCATE and facts.prepared in {None, name}
+
+
+def _closes(facts: StatementFacts, name: str) -> bool:
+    if facts.discards or facts.rolls_back_to:
+        return True
+    return facts.kind is Kind.CLOSE and facts.cursor in {None, name}

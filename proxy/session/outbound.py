@@ -1,0 +1,217 @@
+"""Messages from the backend: kept in step with what was asked, charged, released or cut.
+
+Source: PostgreSQL documentation, "Message Flow", "Message Formats".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from proxy.errors import WireError
+from proxy.session.commands import LoggedIn, LoginFailed, RegisterKey
+from proxy.session.pending import (
+    BindPending,
+    ClosePending,
+    DescribePending,
+    ExecutePending,
+    FunctionPending,
+    OwnQueryPending,
+    ParsePending,
+    QueryPending,
+    SyncPending,
+)
+from proxy.session.state import Phase
+from proxy.wire.backend import Tag, decode_fields, decode_key_data, decode_parameter_status
+from proxy.wire.encode import backend_key_data
+from proxy.wire.frames import Frame, Piece, Run
+
+if TYPE_CHECKING:
+    from proxy.session.completions import Completions
+    from proxy.session.cutting import Cutting
+    from proxy.session.metering import Metering
+    from proxy.session.own_query import OwnQuery
+    from proxy.session.pending import Pending
+    from proxy.session.state import State
+
+_HARD: Final = frozenset({b"FATAL", b"PANIC"})
+
+
+class Outbound:
+    """Takes whole messages of the backend in order."""
+
+    def __init__(
+        self,
+        state: State,
+        metering: Metering,
+        cutting: Cutting,
+        completions: Completions,
+        own_query: OwnQuery,
+    ) -> None:
+        self._state = state
+        self._metering = metering
+        self._cutting = cutting
+        self._completions = completions
+        self._own_query = own_query
+
+    def take(self, shape: Frame | Run | Piece) -> None:
+        """Take one message, or a run of rows. Errors: WireError if it may not come now."""
+        state = self._state
+        if state.phase is Phase.AUTHENTICATION:
+            self._authentication(shape)
+            return
+        match shape.tag:
+            case Tag.PARAMETER_STATUS:
+                self._parameter_status(shape)
+                return
+            case Tag.NOTICE_RESPONSE:
+                self._notice(shape)
+                return
+            case Tag.NOTIFICATION_RESPONSE:
+                state.to_frontend(shape.raw)
+                return
+            case Tag.ERROR_RESPONSE:
+                self._error(shape)
+                return
+            case _:
+                pass
+        if not state.pending:
+            raise WireError(f"message {chr(shape.tag)!r} answers nothing")
+        head = state.pending[0]
+        if isinstance(head, OwnQueryPending):
+            self._own_query.take(shape, head)
+        elif state.cut is not None:
+            self._cutting.take(shape, head)
+        else:
+            self._answer(shape, head)
+
+    def _answer(self, shape: Frame | Run | Piece, head: Pending) -> None:
+        """Take what answers the first pending message."""
+        state = self._state
+        match shape.tag:
+            case Tag.DATA_ROW | Tag.COPY_DATA | Tag.FUNCTION_CALL_RESPONSE:
+                self._metering.rows(shape, head)
+            case Tag.ROW_DESCRIPTION if isinstance(shape, Frame):
+                self._metering.described(shape, head)
+            case Tag.COPY_OUT_RESPONSE | Tag.COPY_BOTH_RESPONSE:
+                self._metering.copying(head)
+                state.to_frontend(shape.raw)
+            case Tag.COPY_IN_RESPONSE:
+                self._completions.copying_in(head)
+                state.to_frontend(shape.raw)
+            case Tag.COMMAND_COMPLETE | Tag.EMPTY_QUERY_RESPONSE | Tag.PORTAL_SUSPENDED:
+                self._completions.completed(head, suspended=shape.tag == Tag.PORTAL_SUSPENDED)
+                state.to_frontend(shape.raw)
+            case Tag.READY_FOR_QUERY:
+                self._completions.ready(shape.raw[-1], head)
+                state.to_frontend(shape.raw)
+            case Tag.COPY_DONE | Tag.PARAMETER_DESCRIPTION:
+                state.to_frontend(shape.raw)
+            case _:
+                self._step(shape, head)
+
+    def _step(self, shape: Frame | Run | Piece, head: Pending) -> None:
+        """Take an answer without data."""
+        state = self._state
+        is_own = False
+        match (shape.tag, head):
+            case (Tag.PARSE_COMPLETE, ParsePending(name=name, prepared=prepared)):
+                state.registry.prepare(name, prepared)
+            case (Tag.BIND_COMPLETE, BindPending()):
+                self._completions.bound(head)
+            case (Tag.CLOSE_COMPLETE, ClosePending(kind="S", name=name)):
+                state.registry.deallocate(name)
+            case (Tag.CLOSE_COMPLETE, ClosePending(name=name)):
+                state.registry.close(name)
+            case (Tag.NO_DATA, DescribePending(own=is_own)):
+                pass
+            case _:
+                raise WireError(f"message {chr(shape.tag)!r} does not answer {type(head).__name__}")
+        state.pop()
+        if not is_own:
+            state.to_frontend(shape.raw)
+
+    # at any time
+
+    def _parameter_status(self, shape: Frame | Run | Piece) -> None:
+        state = self._state
+        name, value = decode_parameter_status(shape.raw[5:])
+        if name == "client_encoding":
+            state.encoding = value
+        elif name == "standard_conforming_strings":
+            state.conforming = value == "on"
+        if state.own_query or self._metering.admits_setting(len(value)):
+            state.to_frontend(shape.raw)
+
+    def _notice(self, shape: Frame | Run | Piece) -> None:
+        state = self._state
+        if state.own_query:
+            return
+        if self._metering.admits_notice(decode_fields(shape.raw[5:])):
+            state.to_frontend(shape.raw)
+
+    def _error(self, shape: Frame | Run | Piece) -> None:
+        state = self._state
+        fields = decode_fields(shape.raw[5:])
+        if fields.get("V", fields.get("S", b"")) in _HARD:
+            state.failed_hard = True
+            state.to_frontend(shape.raw)
+            return
+        head = state.pending[0] if state.pending else None
+        if isinstance(head, OwnQueryPending):
+            self._own_query.take(shape, head)
+            return
+        state.to_frontend(self._answer_error(shape.raw, fields, head))
+        state.copying_in = False
+        match head:
+            case None | SyncPending():
+                pass
+            case QueryPending():
+                self._completions.released(head.result)
+                head.index = len(head.statements)
+            case FunctionPending():
+                pass
+            case _:
+                if isinstance(head, ExecutePending):
+                    self._completions.released(self._metering.result_of(head))
+                state.skip_to_sync()
+
+    def _answer_error(self, raw: bytes, fields: dict[str, bytes], head: Pending | None) -> bytes:
+        """Return what the frontend is told: our refusal where the error comes from it."""
+        state = self._state
+        if state.cut is not None:
+            cut, state.cut = state.cut, None
+            return cut.refusal.to_error()
+        refusal = getattr(head, "refusal", None)
+        if refusal is not None and refusal.is_answer(raw):
+            answer: bytes = refusal.answer(raw)
+            return answer
+        spent = self._metering.charge_error(fields)
+        return raw if spent is None else spent.to_error()
+
+    # before the first ReadyForQuery
+
+    def _authentication(self, shape: Frame | Run | Piece) -> None:
+        state = self._state
+        match shape.tag:
+            case Tag.BACKEND_KEY_DATA:
+                process_id, theirs = decode_key_data(shape.raw[5:])
+                # the process id is compared by drivers; only the secret is replaced
+                ours = state.context.random_bytes(len(theirs))
+                state.backend_key = (process_id, theirs)
+                state.out.append(RegisterKey(process_id, ours, theirs))
+                state.to_frontend(backend_key_data(process_id, ours))
+            case Tag.PARAMETER_STATUS:
+                self._parameter_status(shape)
+            case Tag.READY_FOR_QUERY:
+                state.phase, state.status = Phase.READY, shape.raw[-1]
+                state.out.append(LoggedIn())
+                state.to_frontend(shape.raw)
+                self._own_query.begin()
+            case Tag.ERROR_RESPONSE:
+                state.failed_hard = True
+                state.out.append(LoginFailed())
+                state.to_frontend(shape.raw)
+            case Tag.AUTHENTICATION | Tag.NEGOTIATE_PROTOCOL_VERSION | Tag.NOTICE_RESPONSE:
+                state.to_frontend(shape.raw)
+            case _:
+                raise WireError(f"message {chr(shape.tag)!r} before the first ReadyForQuery")

@@ -1,0 +1,110 @@
+"""Vigie's own Query over the catalog, in the frontend's session and unseen by it (ADR 0006)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from proxy.session.catalog_book import Need
+from proxy.session.commands import CatalogRead, InternalFault
+from proxy.session.pending import OwnQueryPending
+from proxy.sql import CATALOG_QUERY, SESSION_QUERY, build_catalog
+from proxy.wire.backend import Tag, decode_data_row
+from proxy.wire.encode import query
+from proxy.wire.frames import Frame, Piece, Run, frames_in
+
+if TYPE_CHECKING:
+    from proxy.session.state import State
+
+_CODECS = {"LATIN1": "latin-1", "LATIN9": "iso8859-15", "WIN1252": "cp1252"}
+
+
+class OwnQuery:
+    """Asks when something has to be known, and takes the answer."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def begin(self) -> None:
+        """Learn what the first statement of a session needs; nothing if others have just asked."""
+        state = self._state
+        book, seconds = state.context.catalogs, state.context.catalog_refresh_seconds
+        need = book.need(state.reader, state.now, seconds)
+        if need is Need.NOTHING:
+            state.path = book.path(state.reader)
+        else:
+            self._ask(everything=need is Need.ALL)
+
+    def is_needed(self) -> bool:
+        """Ask if what is known is too old, now that the session is idle; whether it was."""
+        state = self._state
+        if not state.is_idle or state.own_query:
+            return state.own_query
+        book, seconds = state.context.catalogs, state.context.catalog_refresh_seconds
+        if not book.is_fresh(state.reader.database, state.now, seconds):
+            self._ask(everything=True)
+        elif state.path is None and not state.path_failed:
+            self._ask(everything=False)
+        return state.own_query
+
+    def _ask(self, *, everything: bool) -> None:
+        state = self._state
+        book, database = state.context.catalogs, state.reader.database
+        if everything:
+            book.claim(database, state.now)
+        state.own_query = True
+        state.push(OwnQueryPending(everything, book.changes(database)))
+        state.to_backend(query((CATALOG_QUERY if everything else SESSION_QUERY).encode()))
+
+    def take(self, shape: Frame | Run | Piece, pending: OwnQueryPending) -> None:
+        """Take one message of the answer; nothing of it goes to the frontend."""
+        match shape:
+            case Run(tag=Tag.DATA_ROW):
+                rows = pending.results[-1] if pending.results else []
+                for start, end in frames_in(shape.raw):
+                    values = decode_data_row(shape.raw, start, end)
+                    rows.append([None if one is None else self._text(one) for one in values])
+            case Frame(tag=Tag.ROW_DESCRIPTION):
+                pending.results.append([])
+            case Frame(tag=Tag.ERROR_RESPONSE) | Piece():
+                pending.failed = True
+            case Frame(tag=Tag.READY_FOR_QUERY):
+                self._finish(pending)
+            case _:
+                pass
+
+    def _text(self, value: bytes) -> str:
+        return value.decode(_CODECS.get(self._state.encoding.upper(), "utf-8"), "replace")
+
+    def _finish(self, pending: OwnQueryPending) -> None:
+        state = self._state
+        state.pop()
+        state.own_query = False
+        if pending.failed:
+            self._fail(pending)
+            return
+        try:
+            self._keep(pending)
+        except Exception as error:  # noqa: BLE001 - without a catalog everything is pessimistic
+            state.out.append(InternalFault("catalog", type(error).__name__))
+            self._fail(pending)
+
+    def _keep(self, pending: OwnQueryPending) -> None:
+        state = self._state
+        book, reader = state.context.catalogs, state.reader
+        (row,) = pending.results[0]
+        path = tuple(part for part in (row[0] or "").split("\n") if part)
+        if pending.everything:
+            before = book.catalog(reader.database)
+            catalog = build_catalog(pending.results, state.context.policy.schema_map, before)
+            book.put(reader.database, catalog, pending.change, state.now)
+            state.out.append(CatalogRead(loaded=True))
+        state.path, state.path_failed = path, False
+        if not state.changed_path:
+            book.put_path(reader, path, state.now)
+
+    def _fail(self, pending: OwnQueryPending) -> None:
+        state = self._state
+        state.path_failed = True
+        if pending.everything:
+            state.context.catalogs.failed(state.reader.database, state.now)
+            state.out.append(CatalogRead(loaded=False))

@@ -1,0 +1,225 @@
+"""One session: an event in, commands out.
+
+    frontend bytes -> frames -> inbound  -> judged, then to the backend, replaced or refused
+    backend bytes  -> frames -> outbound -> charged, then to the frontend, or cut
+
+Nothing here waits. What must be waited for (a worker, a cancel, the catalog, the end of a result
+that may be cut) is in the state, and the frontend's messages stay unread until it has come.
+"""
+
+from __future__ import annotations
+
+import traceback
+from typing import TYPE_CHECKING, Final, assert_never
+
+from proxy.errors import WireError
+from proxy.session.commands import (
+    Command,
+    InternalFault,
+    ProtocolFault,
+    SendBackend,
+    SendFrontend,
+    UpstreamFault,
+)
+from proxy.session.completions import Completions
+from proxy.session.cutting import Cutting
+from proxy.session.events import (
+    BackendBytes,
+    BackendClosed,
+    BackendUnreachable,
+    CancelDone,
+    Event,
+    FrontendBytes,
+    FrontendClosed,
+    LoginTimeout,
+    Shutdown,
+    WorkerAnswered,
+)
+from proxy.session.inbound import Inbound
+from proxy.session.metering import Metering
+from proxy.session.names import Names
+from proxy.session.opening import Opening
+from proxy.session.outbound import Outbound
+from proxy.session.own_query import OwnQuery
+from proxy.session.state import Phase, State
+from proxy.session.waiting import Waiting
+from proxy.wire import backend, frontend
+from proxy.wire.frames import FrameReader
+
+if TYPE_CHECKING:
+    from proxy.session.context import Context
+    from proxy.wire.frames import Frame, Piece, Run
+
+BACKEND_CEILING_BYTES: Final = 1 << 20  # a larger row is charged by its header and passes in pieces
+
+
+class Session:
+    """One frontend connection with its backend connection.
+
+    Args:
+        context: shared by all sessions.
+        address: of the frontend, without port.
+    """
+
+    def __init__(self, context: Context, address: str = "") -> None:
+        self._state = state = State(context, context.new_id(), address)
+        self._frontend = FrameReader(
+            tags=frontend.TAGS,
+            bulk_tags=frontend.BULK_TAGS,
+            ceiling_bytes=context.max_statement_bytes,
+        )
+        self._backend = FrameReader(
+            tags=backend.TAGS, bulk_tags=backend.BULK_TAGS, ceiling_bytes=BACKEND_CEILING_BYTES
+        )
+        names = Names(state)
+        own_query = OwnQuery(state)
+        completions = Completions(state, names)
+        self._opening = Opening(state)
+        self._cutting = Cutting(state, completions)
+        self._inbound = Inbound(state, names)
+        self._waiting = Waiting(state, own_query)
+        metering = Metering(state, names, self._cutting)
+        self._outbound = Outbound(state, metering, self._cutting, completions, own_query)
+        self._in_hand: Frame | Run | Piece | None = None
+        self._is_blind = False  # observe mode: an error of ours ended the observation
+
+    @property
+    def session_id(self) -> str:
+        """Return 12 hex digits, those of its audit records."""
+        return self._state.session_id
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the login is over."""
+        return self._state.phase is Phase.READY
+
+    @property
+    def holds_frontend(self) -> bool:
+        """Whether the frontend should not be read: what it sent has to wait."""
+        return self._in_hand is not None
+
+    def handle(self, event: Event, now: float) -> list[Command]:
+        """Return what is to be done. Errors: none.
+
+        Args:
+            event: what happened.
+            now: seconds of a clock that never goes backward.
+        """
+        state = self._state
+        state.now = now
+        state.out = []
+        try:
+            self._dispatch(event)
+        except WireError as error:
+            side = "frontend" if isinstance(event, FrontendBytes) else "backend"
+            state.out.append(ProtocolFault(side, str(error)))
+            self._give_up(error.sqlstate, str(error))
+        except Exception as error:  # noqa: BLE001 - fail closed
+            shown = "".join(traceback.format_tb(error.__traceback__))
+            state.out.append(InternalFault("session", type(error).__name__, shown))
+            self._give_up("XX000", "internal error of Vigie")
+        return state.out
+
+    def _dispatch(self, event: Event) -> None:
+        state = self._state
+        match event:
+            case FrontendBytes(chunk):
+                self._take_frontend(chunk)
+            case BackendBytes(chunk):
+                self._take_backend(chunk)
+            case FrontendClosed():
+                if state.phase is not Phase.CLOSED:
+                    state.close(terminate=state.phase is not Phase.OPENING)
+            case BackendClosed():
+                self._backend_closed()
+            case BackendUnreachable(reason):
+                state.out.append(UpstreamFault(reason))
+                state.fail("08006", f"cannot connect to the database: {reason}")
+            case CancelDone():
+                self._cutting.cancel_is_done()
+                self._read_frontend()
+            case WorkerAnswered(text, outcome):
+                state.context.analyser.accept(text, state.encoding, outcome)
+                state.waits_for_worker = False
+                self._read_frontend()
+            case LoginTimeout():
+                if state.phase in {Phase.OPENING, Phase.AUTHENTICATION}:
+                    state.fail("08006", "the login was not complete in time")
+            case Shutdown():
+                state.fail("57P01", "terminating connection due to administrator command")
+            case _:
+                assert_never(event)
+
+    def _take_frontend(self, chunk: bytes) -> None:
+        state = self._state
+        if self._is_blind:
+            state.to_backend(chunk)
+            return
+        rest = self._opening.take(chunk) if state.phase is Phase.OPENING else chunk
+        if rest:
+            self._frontend.feed(rest)
+            self._read_frontend()
+
+    def _read_frontend(self) -> None:
+        """Take the frontend's messages as long as nothing makes them wait."""
+        state = self._state
+        while state.phase is not Phase.CLOSED:
+            shape = self._in_hand or self._frontend.take()
+            self._in_hand = shape
+            if shape is None or self._waiting.must_wait(shape):
+                return
+            before = len(state.out)
+            try:
+                taken = self._inbound.take(shape)
+            except Exception:
+                del state.out[before:]  # in observe mode the message is passed on as it came
+                raise
+            if taken:
+                self._in_hand = None
+
+    def _take_backend(self, chunk: bytes) -> None:
+        state = self._state
+        if self._is_blind:
+            state.to_frontend(chunk)
+            return
+        self._backend.feed(chunk)
+        while state.phase is not Phase.CLOSED:
+            before = len(state.out)
+            shape = self._backend.take()
+            if shape is None:
+                break
+            try:
+                self._outbound.take(shape)
+            except Exception:
+                if not state.context.enforces:  # what was in hand must not be lost
+                    del state.out[before:]
+                    state.to_frontend(shape.raw)
+                raise
+        self._read_frontend()
+
+    def _backend_closed(self) -> None:
+        state = self._state
+        if state.phase is Phase.CLOSED:
+            return
+        if state.failed_hard or self._is_blind:
+            state.close(terminate=False)
+            return
+        state.out.append(UpstreamFault("lost"))
+        if self._backend.is_within_message:  # an error cannot be told in the middle of a message
+            state.close(terminate=False)
+        else:
+            state.fail("08006", "the connection to the database was lost")
+
+    def _give_up(self, sqlstate: str, message: str) -> None:
+        """End the session; in observe mode, which may not interfere, only its observation."""
+        state = self._state
+        if state.context.enforces or state.phase in {Phase.OPENING, Phase.CLOSED}:
+            state.fail(sqlstate, message)
+            return
+        self._is_blind = True
+        held = self._in_hand.raw if self._in_hand is not None else b""
+        self._in_hand = None
+        state.out += [
+            SendBackend(held + self._frontend.take_rest()),
+            SendFrontend(self._backend.take_rest()),
+        ]

@@ -1,0 +1,201 @@
+"""What a session is: its phase, its principal, what is under way. A value that flows change."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Final
+
+from proxy.session.commands import CloseBackend, CloseFrontend, SendBackend, SendFrontend
+from proxy.session.decisions import Decisions
+from proxy.session.pending import CopyEndPending, ExecutePending, QueryPending, SyncPending
+from proxy.session.statements import Registry
+from proxy.wire.encode import TERMINATE, error_response
+
+if TYPE_CHECKING:
+    from proxy.meter.ledger import Account
+    from proxy.session.catalog_book import Reader
+    from proxy.session.commands import Command
+    from proxy.session.context import Context
+    from proxy.session.pending import Pending
+    from proxy.session.refusal import Refusal
+    from proxy.sql import Catalog
+    from proxy.terms.principal import Principal
+    from proxy.terms.relation import Relation
+
+IDLE: Final = ord("I")
+
+
+class Phase(Enum):
+    """Where a session stands. Within READY the pending messages tell the rest."""
+
+    OPENING = "opening"  # untagged messages
+    AUTHENTICATION = "authentication"  # from the StartupMessage to the first ReadyForQuery
+    READY = "ready"
+    CLOSED = "closed"
+
+
+@dataclass(slots=True)
+class Cut:
+    """A result that is being ended.
+
+    ``finished``: the backend was done before it was stopped; ``before_sync``: and waits for Sync.
+    """
+
+    refusal: Refusal
+    finished: bool = False
+    before_sync: bool = False
+
+
+@dataclass(slots=True)
+class _SeenCatalog:
+    """The catalog as this session sees it, and what it was made from."""
+
+    base: Catalog | None = None
+    path: tuple[str, ...] | None = None
+    tainted: frozenset[Relation] = frozenset()
+    made: Catalog | None = None
+
+
+@dataclass(slots=True)
+class State:
+    """All there is of a session, beside the bytes that have not been read yet."""
+
+    context: Context
+    session_id: str
+    address: str
+    out: list[Command] = field(default_factory=list)
+    now: float = 0.0
+    phase: Phase = Phase.OPENING
+    minor_version: int = 0
+    pending: deque[Pending] = field(default_factory=deque)
+    registry: Registry = field(default_factory=Registry)
+    status: int = IDLE  # of the last ReadyForQuery
+    encoding: str = "UTF8"
+    conforming: bool = True
+    backend_key: tuple[int, bytes] | None = None
+    guard: QueryPending | ExecutePending | None = None  # what may be cut, unanswered
+    unsettled: int = 0  # unanswered messages that may change how texts are read
+    doomed: Refusal | None = None  # this extended query will fail: all of it up to Sync
+    skipping: bool = False  # the backend discards everything up to Sync
+    segment_writes: bool = False  # something before Sync may have changed data
+    copying_in: bool = False
+    changed_catalog: bool = False  # within this transaction
+    cut: Cut | None = None
+    cancelling: bool = False
+    awaited: bytes | None = None  # the text that a worker was asked to read
+    waits_for_worker: bool = False
+    own_query: bool = False  # Vigie reads the catalog
+    path: tuple[str, ...] | None = None  # search_path of this session; None: not known
+    path_failed: bool = False  # it could not be had; not asked for again until it changes
+    changed_path: bool = False  # the session has one of its own
+    failed_hard: bool = False  # the backend said FATAL: it will close
+    _principal: tuple[Principal, Account, Decisions, Reader] | None = None
+    _seen: _SeenCatalog = field(default_factory=_SeenCatalog)
+
+    def login(self, principal: Principal, reader: Reader) -> None:
+        """Say who acts."""
+        context = self.context
+        budgets = context.policy.budgets_for(principal.role)
+        account = context.ledger.account(principal.key, principal.role, budgets)
+        decisions = Decisions(context, self.session_id, principal)
+        self._principal = (principal, account, decisions, reader)
+
+    @property
+    def account(self) -> Account:
+        """What the principal has received."""
+        assert self._principal is not None
+        return self._principal[1]
+
+    @property
+    def decisions(self) -> Decisions:
+        """Who judges."""
+        assert self._principal is not None
+        return self._principal[2]
+
+    @property
+    def reader(self) -> Reader:
+        """Whose catalog it is."""
+        assert self._principal is not None
+        return self._principal[3]
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the backend waits for a message, outside of any transaction."""
+        return not self.pending and self.status == IDLE and not self.skipping
+
+    @property
+    def catalog(self) -> Catalog | None:
+        """The catalog as this session sees it; the same object as long as nothing changes."""
+        book, database, seen = self.context.catalogs, self.reader.database, self._seen
+        base, tainted = book.catalog(database), book.tainted(database)
+        if base is not seen.base or self.path != seen.path or tainted is not seen.tainted:
+            made = None if base is None else base.with_tainted(tainted).with_search_path(self.path)
+            self._seen = _SeenCatalog(base, self.path, tainted, made)
+        return self._seen.made
+
+    def to_frontend(self, data: bytes) -> None:
+        """Send bytes to the frontend."""
+        self.out.append(SendFrontend(data))
+
+    def to_backend(self, data: bytes) -> None:
+        """Send bytes to the backend."""
+        self.out.append(SendBackend(data))
+
+    def push(self, pending: Pending) -> None:
+        """Wait for the answer to a message that goes to the backend, unless it is discarded."""
+        if self.skipping:
+            return
+        self.pending.append(pending)
+        self.unsettled += _unsettles(pending)
+        if isinstance(pending, QueryPending | ExecutePending) and pending.guarded:
+            self.guard = pending
+
+    def pop(self) -> None:
+        """The first pending message is answered."""
+        self.settle(self.pending.popleft())
+        while self.pending and isinstance(self.pending[0], CopyEndPending):
+            self.pending.popleft()
+
+    def settle(self, pending: Pending) -> None:
+        """Forget what was waited for because of a message."""
+        self.unsettled -= _unsettles(pending)
+        if self.guard is pending:
+            self.guard = None
+
+    def skip_to_sync(self) -> None:
+        """Forget what the backend discards after an error.
+
+        Source: PostgreSQL documentation, "Extended Query": messages are discarded until a Sync.
+        """
+        while self.pending:
+            if isinstance(self.pending[0], SyncPending):
+                return
+            self.settle(self.pending.popleft())
+        self.skipping = True
+
+    def fail(self, sqlstate: str, message: str, *, detail: str = "", hint: str = "") -> None:
+        """End the session with a FATAL error for the frontend, and a Terminate for the backend."""
+        if self.phase is Phase.CLOSED:
+            return
+        fatal = error_response(sqlstate, message, detail=detail, hint=hint, severity="FATAL")
+        self.to_frontend(fatal)
+        self.close(terminate=self.phase is not Phase.OPENING)
+
+    def close(self, *, terminate: bool) -> None:
+        """Close both sides."""
+        if terminate:
+            self.to_backend(TERMINATE)
+        self.out += [CloseBackend(), CloseFrontend()]
+        self.phase = Phase.CLOSED
+
+
+def _unsettles(pending: Pending) -> bool:
+    match pending:
+        case QueryPending(statements=statements):
+            return any(facts.changes_session for facts in statements)
+        case ExecutePending(facts=facts):
+            return facts is not None and facts.changes_session
+        case _:
+            return False
