@@ -1,0 +1,235 @@
+"""``vigie run``: everything put together, from the first listener to the last session."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import secrets
+import signal
+import sys
+from typing import TYPE_CHECKING, Final
+
+from proxy.errors import ConfigurationError, VigieError
+from proxy.meter.ledger import Ledger
+from proxy.metrics import Metrics
+from proxy.net import clock
+from proxy.net.http import serve_http
+from proxy.net.relay import Relay, Surroundings
+from proxy.net.sinks import AuditLog, Sinks
+from proxy.net.workers import Workers
+from proxy.session import Context
+from proxy.session import events as e
+from proxy.sql import Analyser
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from proxy.policy import Policy
+    from proxy.settings.address import Address
+    from proxy.settings.settings import Settings
+
+PROBE_SECONDS: Final = 5.0
+DRAIN_SECONDS: Final = 5.0
+_SECRET_BYTES: Final = 32
+_BACKLOG: Final = 1024
+_log: Final = logging.getLogger("vigie")
+
+
+class CannotListenError(VigieError):
+    """An address cannot be had."""
+
+
+def serve(settings: Settings, policy: Policy) -> int:
+    """Run until SIGTERM or SIGINT; return the exit status.
+
+    Errors: none; what keeps it from starting is one line on the standard error.
+    """
+    logging.basicConfig(
+        level=settings.log_level.upper(),
+        format="%(asctime)s %(levelname)s %(message)s",
+        stream=sys.stderr,
+    )
+    try:
+        _runner()(_serve(settings, policy))
+    except (ConfigurationError, CannotListenError) as error:
+        sys.stderr.write(f"vigie: {error}\n")
+        return 1
+    return 0
+
+
+def _runner() -> Callable[..., object]:
+    try:
+        import uvloop  # noqa: PLC0415 - faster where it is there
+    except ImportError:
+        return asyncio.run
+    run: Callable[..., object] = uvloop.run
+    return run
+
+
+async def _serve(settings: Settings, policy: Policy) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with contextlib.AsyncExitStack() as stack:
+        surroundings = _surroundings(settings, policy, stack)
+        upstream = _Upstream(settings.upstream)
+        probing = loop.create_task(upstream.probe())
+        warming = loop.create_task(surroundings.workers.warm_up())
+        stack.callback(warming.cancel)
+        stack.callback(probing.cancel)
+        sinks = surroundings.sinks
+
+        def readiness() -> list[str]:
+            stopping = ["Vigie is stopping"] if stop.is_set() else []
+            return [*stopping, *upstream.readiness(), *sinks.readiness()]
+
+        if settings.http is not None:
+            await _serve_http(settings.http, sinks, readiness, stack)
+        listeners = [await _listen(address, surroundings) for address in settings.listen]
+        for listener in listeners:
+            for socket in listener.sockets:
+                host, port = socket.getsockname()[:2]
+                _log.info("listening on %s port %d", host, port)
+        _log.info("policy %s, mode %s", policy.version, settings.mode.value)
+        await stop.wait()
+        _log.info("stopping: %d sessions are open", len(surroundings.relays))
+        for listener in listeners:
+            listener.close()
+        await _end_sessions(surroundings)
+
+
+def _surroundings(
+    settings: Settings, policy: Policy, stack: contextlib.AsyncExitStack
+) -> Surroundings:
+    metrics = Metrics()
+    rules = [(rule.id, rule.severity) for rule in policy.rules]
+    metrics.policy_loaded(rules, policy.budgets, policy.version, at=clock.wall())
+    metrics.mode(settings.mode)
+    ledger = Ledger()
+    try:
+        audit = AuditLog(settings.audit.path)
+    except OSError as error:
+        raise ConfigurationError(
+            [f"audit.path: {settings.audit.path} cannot be opened: {error.strerror}"]
+        ) from None
+    stack.callback(audit.close)
+    workers = Workers()
+    stack.callback(workers.close)
+    context = Context(
+        policy=policy,
+        analyser=Analyser(policy.schema_map),
+        ledger=ledger,
+        secret=_secret(settings),
+        random_bytes=secrets.token_bytes,
+        stopwatch=clock.stopwatch,
+        mode=settings.mode,
+        on_internal_error=settings.on_internal_error,
+        max_statement_bytes=settings.limits.max_statement_bytes,
+        catalog_refresh_seconds=settings.catalog_refresh_seconds,
+    )
+    return Surroundings(
+        context,
+        settings.upstream,
+        Sinks(metrics, audit, ledger),
+        workers,
+        settings.limits.login_timeout_seconds,
+        settings.limits.connect_timeout_seconds,
+    )
+
+
+def _secret(settings: Settings) -> bytes:
+    """Return the key of the hashes of subject keys; a new one if none is set.
+
+    Errors: ConfigurationError, if its file cannot be read or is empty.
+    """
+    if settings.secret is not None:
+        return settings.secret.encode()[:64]
+    if settings.secret_file is None:
+        return secrets.token_bytes(_SECRET_BYTES)
+    try:
+        found = settings.secret_file.read_bytes().strip()
+    except OSError as error:
+        raise ConfigurationError(
+            [f"secret_file: {settings.secret_file} cannot be read: {error.strerror}"]
+        ) from None
+    if not found:
+        raise ConfigurationError([f"secret_file: {settings.secret_file} is empty"])
+    return found[:64]  # the longest key that BLAKE2b takes
+
+
+async def _listen(address: Address, surroundings: Surroundings) -> asyncio.Server:
+    loop = asyncio.get_running_loop()
+    try:
+        return await loop.create_server(
+            lambda: Relay(surroundings).frontend, address.host, address.port, backlog=_BACKLOG
+        )
+    except OSError as error:
+        raise _cannot_listen(address, error, "--listen") from None
+
+
+async def _serve_http(
+    address: Address,
+    sinks: Sinks,
+    readiness: Callable[[], list[str]],
+    stack: contextlib.AsyncExitStack,
+) -> None:
+    try:
+        listener = await serve_http(
+            address.host, address.port, sinks.metrics, readiness, refresh=sinks.refresh
+        )
+    except OSError as error:
+        raise _cannot_listen(address, error, "--http") from None
+    stack.callback(listener.close)
+
+
+def _cannot_listen(address: Address, error: OSError, option: str) -> CannotListenError:
+    why = os.strerror(error.errno).lower() if error.errno and error.errno > 0 else str(error)
+    return CannotListenError(
+        f"cannot listen on {address.host} port {address.port}: {why}; choose another by {option}"
+    )
+
+
+async def _end_sessions(surroundings: Surroundings) -> None:
+    """Tell every session to end, wait for what it still sends, then close what is left."""
+    for relay in tuple(surroundings.relays):
+        relay.happened(e.Shutdown())
+    surroundings.emptied.clear()
+    if surroundings.relays:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_SECONDS):
+                await surroundings.emptied.wait()
+    for relay in tuple(surroundings.relays):
+        relay.abort()
+
+
+class _Upstream:
+    """Whether the database can be reached."""
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._reason = "the database was not reached yet"
+
+    async def probe(self) -> None:
+        """Try a connection every few seconds."""
+        while True:
+            await self._try()
+            await asyncio.sleep(PROBE_SECONDS)
+
+    async def _try(self) -> None:
+        try:
+            async with asyncio.timeout(PROBE_SECONDS):
+                _, writer = await asyncio.open_connection(self._address.host, self._address.port)
+        except TimeoutError:
+            self._reason = "the database does not answer"
+        except OSError as error:
+            self._reason = f"the database cannot be reached: {error.strerror or error}"
+        else:
+            writer.close()
+            self._reason = ""
+
+    def readiness(self) -> list[str]:
+        """Return why it cannot be used; nothing if it can."""
+        return [self._reason] if self._reason else []

@@ -1,0 +1,156 @@
+"""Where findings and counts go: the audit log, the metrics, the log of Vigie itself."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from proxy.net import clock
+from proxy.session import commands as c
+from proxy.terms.finding import Action
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from proxy.audit import AuditRecord
+    from proxy.meter.ledger import Ledger
+    from proxy.metrics import Metrics
+
+_log: Final = logging.getLogger(__name__)
+_MODE: Final = 0o640
+
+
+class AuditLog:
+    """A file that lines are appended to, each by one write; None: the standard output.
+
+    Errors: OSError, if the file cannot be opened.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        if path is None:
+            self._descriptor = sys.stdout.fileno()
+            self._own = False
+        else:
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+            self._descriptor = os.open(path, flags, _MODE)
+            self._own = True
+        self.failing = ""  # why the last line could not be written
+
+    def write(self, record: AuditRecord) -> bool:
+        """Append a record; whether it could be written."""
+        line = record.to_json_line().encode("ascii")
+        try:
+            while line:
+                line = line[os.write(self._descriptor, line) :]
+        except OSError as error:
+            self.failing = error.strerror or type(error).__name__
+            return False
+        self.failing = ""
+        return True
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._own:
+            os.close(self._descriptor)
+
+
+class Sinks:
+    """Takes the commands of sessions that are not about bytes."""
+
+    def __init__(self, metrics: Metrics, audit: AuditLog, ledger: Ledger) -> None:
+        self.metrics = metrics
+        self._audit = audit
+        self._ledger = ledger
+        self._told: dict[int, dict[str, int]] = {}  # account -> budget -> charged units counted
+
+    def take(self, command: c.Command) -> None:
+        """Count it, write it, or log it."""
+        metrics = self.metrics
+        match command:
+            case c.Judged(facts, judgement):
+                metrics.statement(judgement.verdict, facts.kind)
+                for finding in judgement.findings:
+                    metrics.finding(finding, judgement.verdict)
+                if facts.opaque is not None:
+                    metrics.opaque(facts.opaque)
+                for disagreement in facts.disagreements:
+                    metrics.disagreement(disagreement)
+            case c.Analysed(cached, seconds):
+                metrics.facts_cache(cached)
+                metrics.analysis(seconds)
+            case c.Released(method, rows, size_bytes):
+                metrics.rows(method, rows)
+                metrics.result_bytes(size_bytes)
+            case c.Emit(record):
+                self._write(replace(record, at=clock.wall()))
+            case c.WasCut(budget):
+                metrics.cut(budget)
+            case c.CatalogRead(loaded):
+                metrics.catalog_load(loaded=loaded)
+            case c.LoginFailed():
+                metrics.login_failed()
+            case c.Refused():
+                metrics.connection_refused()
+            case c.ProtocolFault(side, reason):
+                metrics.protocol_error(side)
+                _log.warning("protocol error of the %s: %s", side, reason)
+            case c.UpstreamFault(reason):
+                metrics.upstream_error(reason)
+                _log.error("database connection: %s", reason)
+            case c.InternalFault(where, error, traceback):
+                metrics.internal_error(where)
+                _log.error("internal error in %s: %s\n%s", where, error, traceback)
+            case _:
+                pass
+
+    def refresh(self) -> None:
+        """Set what changes with time alone, before metrics are shown."""
+        now = clock.now()
+        self.metrics.usage_snapshot(
+            (usage.budget, usage.role, _ratio(usage.used, usage.limit))
+            for usage in self._ledger.usage(now)
+            if usage.limit is not None
+        )
+        for number, account in enumerate(self._ledger.accounts()):
+            told = self._told.setdefault(number, {})
+            for budget, units in account.charged.items():
+                new = units - told.get(budget, 0)
+                if new:
+                    told[budget] = units
+                    self.metrics.charged(budget, new)
+
+    def readiness(self) -> list[str]:
+        """Return why findings cannot be kept; nothing if they can."""
+        failing = self._audit.failing
+        return [f"audit log cannot be written: {failing}"] if failing else []
+
+    def _write(self, record: AuditRecord) -> None:
+        for finding in record.findings:
+            if record.kind == "cut":
+                self.metrics.finding(finding, record.verdict)
+        if self._audit.write(record):
+            self.metrics.audit_record()
+        else:
+            self.metrics.audit_write_error()
+            _log.error("audit record %s could not be written", record.finding_id)
+        if record.verdict >= Action.BLOCK:
+            shown = ", ".join(finding.rule for finding in record.findings)
+            state = "" if record.carried_out else " (observed, not carried out)"
+            _log.warning(
+                "finding %s: %s of %s, %s%s",
+                record.finding_id,
+                record.verdict.name.lower(),
+                record.principal.role,
+                shown,
+                state,
+            )
+
+
+def _ratio(used: int, limit: int | None) -> float:
+    """Return the used part; a budget of nothing is spent as soon as something is used."""
+    if limit:
+        return used / limit
+    return 1.0 if used else 0.0
