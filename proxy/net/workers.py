@@ -43,8 +43,10 @@ class Workers:
 
     def close(self) -> None:
         """End the process."""
-        if self._pool is not None:
-            self._discard(self._pool)
+        pool = self._pool
+        if pool is not None:
+            self._discard(pool)
+            pool.shutdown(wait=True)  # its thread has to see the end of the process
 
     def _discard(self, pool: ProcessPoolExecutor) -> None:
         if self._pool is pool:

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from proxy.settings.address import Address, parse_address
-from proxy.settings.files import read_policy_files, read_settings, shipped_rules
+from proxy.settings.files import (
+    find_settings_file,
+    read_folders,
+    read_policy_files,
+    read_settings,
+    shipped_rules,
+)
 from proxy.settings.load import load_settings
 from proxy.settings.settings import AuditSettings, Limits, Settings
 
@@ -12,8 +18,10 @@ __all__ = [
     "AuditSettings",
     "Limits",
     "Settings",
+    "find_settings_file",
     "load_settings",
     "parse_address",
+    "read_folders",
     "read_policy_files",
     "read_settings",
     "shipped_rules",

@@ -30,6 +30,7 @@ _ELSEWHERE: Final = frozenset({SECRET, "VIGIE_CONFIG", "VIGIE_STRICT", "VIGIE_PG
 # Kubernetes and Docker set these for a service that is called vigie.
 _OF_ORCHESTRATORS: Final = ("VIGIE_PORT", "VIGIE_SERVICE_")
 _Path = tuple[str, ...]
+_OPTIONS: Final = {"audit.path": "--audit"}  # named otherwise than their keys
 
 
 def load_settings(
@@ -114,7 +115,8 @@ class _Loader:
             if value is not None:
                 shown = isinstance(value, tuple)
                 path = tuple(name.split("."))
-                option = f"--{name.replace('.', '-').replace('_', '-')}"
+                plain = f"--{name.replace('.', '-').replace('_', '-')}"
+                option = _OPTIONS.get(name, plain)
                 self._put(path, list(value) if shown else _plain(value), option)
 
     def _put(self, path: _Path, value: Any, source: str) -> None:
@@ -143,6 +145,9 @@ class _Loader:
                 extra = detail["type"] == "extra_forbidden"
                 place = self._at(detail["loc"], key=extra)
                 self.problems.append(f"{place}: {word_for(detail, SettingsData)}")
+            wrong = {detail["loc"][0] for detail in error.errors(include_url=False)}
+            rest = {name: value for name, value in self._values.items() if name not in wrong}
+            self._settings(SettingsData.model_validate(rest), secret)  # tells what else is wrong
             raise ConfigurationError(self.problems) from None
         settings = self._settings(data, secret)
         if self.problems:

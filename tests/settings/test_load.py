@@ -214,6 +214,7 @@ BAD: list[tuple[str | None, dict[str, str], dict[str, Any], str]] = [
         {"state": "sqlite"},
         "--state: state 'sqlite' is not built yet, expected memory",
     ),
+    (None, {}, {"audit.path": ""}, "--audit: 'path' is '', expected something"),
     (None, {}, {"http": "x"}, "--http: 'x' is no address, expected host:port or [::1]:port"),
 ]
 
@@ -241,6 +242,24 @@ def test_all_problems_are_told_at_once() -> None:
         "--mode",
         "v.yaml:2:7",
         "v.yaml:1:1",
+    ]
+
+
+def test_a_wrong_form_hides_no_wrong_address() -> None:
+    """What can be told of the other values is told at the same time."""
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(
+            "mode: x\nstate: redis\nlimits: {max_statement_byte: 1}",
+            "v.yaml",
+            {},
+            {"upstream": "db"},
+        )
+
+    assert caught.value.problems == [
+        "v.yaml:1:7: 'mode' is 'x', expected one of enforce, observe",
+        "v.yaml:3:10: unknown key 'max_statement_byte', did you mean 'max_statement_bytes'?",
+        "v.yaml:2:8: state 'redis' is not built yet, expected memory",
+        "--upstream: 'db' is no address, expected host:port or [::1]:port",
     ]
 
 

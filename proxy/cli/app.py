@@ -1,0 +1,206 @@
+"""The verbs and their options. A verb's own module is imported when it is called, not before."""
+# ruff: noqa: PLC0415 - `vigie --help` must not wait for what only one verb needs
+
+# Annotations are read by typer when this module is imported, so they are not postponed here.
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import proxy
+from proxy.cli.options import Options
+from proxy.terms.finding import Mode
+
+app = typer.Typer(
+    name="vigie",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # examples stay as they are written
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _example(*lines: str) -> str:
+    """Return the end of a verb's help. A backspace keeps the lines after it as they are."""
+    return "\n".join(["Example:\n\n\b", *(f"  {line}" for line in lines)])
+
+
+Config = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Settings; else VIGIE_CONFIG, else ./vigie.yaml if there."),
+]
+Site = Annotated[
+    str | None, typer.Option(metavar="FOLDER", help="The site: schema map, lists, budgets.")
+]
+Rules = Annotated[
+    str | None, typer.Option(metavar="FOLDER", help="Rules instead of those that are shipped.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Write one JSON document.")]
+
+
+def _print_version(value: bool) -> None:  # noqa: FBT001 - typer's form
+    if value:
+        typer.echo(f"vigie {proxy.__version__}")
+        raise typer.Exit
+
+
+@app.callback(
+    invoke_without_command=True,
+    epilog="Exit status: 0 done, 1 something is wrong, 2 the command was not understood.",
+)
+def start(
+    context: typer.Context,
+    *,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Write the version."
+        ),
+    ] = False,
+) -> None:
+    """Bound how many patients can leave a laboratory's database."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(2)
+
+
+@app.command(
+    "run",
+    epilog=_example(
+        "vigie run --listen 127.0.0.1:6432 --upstream 127.0.0.1:5432 --site rules/sites/lab-demo"
+    ),
+)
+def run_verb(
+    *,
+    config: Config = None,
+    listen: Annotated[
+        list[str] | None,
+        typer.Option(metavar="HOST:PORT", help="Where applications connect; may be repeated."),
+    ] = None,
+    upstream: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="The database.")] = None,
+    site: Site = None,
+    rules: Rules = None,
+    state: Annotated[
+        str | None, typer.Option(metavar="memory", help="Where usage of budgets is kept.")
+    ] = None,
+    http: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Where metrics and health are served.")
+    ] = None,
+    mode: Annotated[
+        Mode | None, typer.Option(help="observe records verdicts, and never refuses or cuts.")
+    ] = None,
+    audit: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Audit records; else standard output.")
+    ] = None,
+) -> None:
+    """Stand between applications and the database.
+
+    Options win over the environment (VIGIE_UPSTREAM, ...), and that over the file of settings.
+    """
+    from proxy.cli.run import run_proxy
+
+    overrides: dict[str, Any] = {
+        "listen": tuple(listen) if listen else None,
+        "upstream": upstream,
+        "site": site,
+        "rules": rules,
+        "state": state,
+        "http": http,
+        "mode": mode,
+        "audit.path": audit,
+    }
+    raise typer.Exit(run_proxy(Options(config, overrides)))
+
+
+@app.command(
+    "demo",
+    short_help="Show a laboratory, its work and attacks on it.",
+    epilog=_example("vigie demo --patients 20000 --keep"),
+)
+def demo_verb(
+    *,
+    patients: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="How many patients the laboratory has; else 491840."),
+    ] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave all running until Ctrl-C.")] = False,
+    as_json: Json = False,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="Of the invented data.")] = None,
+    pg: Annotated[
+        str | None,
+        typer.Option(metavar="PG", help="PostgreSQL to use: 16, wheel, or a folder of programs."),
+    ] = None,
+) -> None:
+    """Show a laboratory, its work and the attacks on it, with and without Vigie."""
+    from proxy.cli.demo import run_demonstration
+
+    status = run_demonstration(patients=patients, seed=seed, keep=keep, as_json=as_json, pg=pg)
+    raise typer.Exit(status)
+
+
+@app.command(
+    "check",
+    short_help="Tell what is in force, or all that is wrong.",
+    epilog=_example("vigie check --site rules/sites/lab-demo"),
+)
+def check_verb(
+    *, config: Config = None, site: Site = None, rules: Rules = None, as_json: Json = False
+) -> None:
+    """Read settings and rules; tell what is in force, or every problem at once.
+
+    A problem is one line on standard error: file:line:column: what, and what was expected.
+    """
+    from proxy.cli.check import check_policy
+
+    options = Options(config, {"site": site, "rules": rules})
+    raise typer.Exit(check_policy(options, as_json=as_json))
+
+
+@app.command(
+    "explain",
+    short_help="Tell what Vigie makes of SQL, and why.",
+    epilog=_example('vigie explain "select * from lab.patient" --role dba'),
+)
+def explain_verb(
+    sql: Annotated[
+        str,
+        typer.Argument(
+            metavar="SQL",
+            show_default=False,
+            help="One statement or several; - for standard input.",
+        ),
+    ],
+    *,
+    role: Annotated[str, typer.Option(metavar="ROLE", help="Role of the session.")] = "app",
+    database: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Database of the session; else named as the role."),
+    ] = None,
+    config: Config = None,
+    site: Site = None,
+    rules: Rules = None,
+    as_json: Json = False,
+) -> None:
+    """Tell what Vigie makes of SQL: facts, score, the rules that hold and why, and the verdict.
+
+    No database is asked. Exit status: 0 if all of it is allowed or flagged, 3 if a statement
+    would be refused, 1 if settings or rules are wrong.
+    """
+    from proxy.cli.explain import explain_sql
+
+    options = Options(config, {"site": site, "rules": rules})
+    raise typer.Exit(explain_sql(sql, options, role=role, database=database, as_json=as_json))
+
+
+@app.command(
+    "schema",
+    short_help="Write the JSON Schema of rule files.",
+    epilog=_example("vigie schema > rules/schema.json"),
+)
+def schema_verb() -> None:
+    """Write the JSON Schema of rule files, by which editors complete and check them."""
+    from proxy.policy.schema import json_schema
+
+    sys.stdout.write(json.dumps(json_schema(), indent=2, sort_keys=True) + "\n")

@@ -1,0 +1,114 @@
+"""``vigie check``: what is in force, or everything that is wrong with it."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+from rich.console import Console
+from rich.text import Text
+
+from proxy.cli.complaints import complain
+from proxy.cli.loading import load
+from proxy.cli.wording import word_budget
+from proxy.errors import ConfigurationError
+from proxy.terms.finding import Mode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from proxy.cli.loading import Loaded
+    from proxy.cli.options import Options
+    from proxy.policy import Policy
+
+_PLACE: Final = re.compile(r"(?P<file>.+?):(?P<line>\d+):(?P<column>\d+): (?P<what>.*)", re.DOTALL)
+
+
+def check_policy(options: Options, *, as_json: bool) -> int:
+    """Write what is in force and return 0, or every problem and return 1."""
+    try:
+        loaded = load(options)
+    except ConfigurationError as error:
+        if as_json:
+            found = [_problem_as_json(problem) for problem in error.problems]
+            _write_json({"ok": False, "problems": found})
+        else:
+            complain(error.problems)
+        return 1
+    if as_json:
+        _write_json({"ok": True, **_as_json(loaded)})
+        return 0
+    console = Console(highlight=False, soft_wrap=True)
+    for name, value in _summary(loaded):
+        console.print(Text.assemble((f"{name:<10}", "bold"), value))
+    return 0
+
+
+def _summary(loaded: Loaded) -> Iterator[tuple[str, str]]:
+    settings, policy = loaded.settings, loaded.policy
+    listen = ", ".join(map(str, settings.listen))
+    numbers, limits = _numbers(policy), policy.thresholds
+    yield "settings", f"{loaded.source or 'no file'}, mode {settings.mode}, state {settings.state}"
+    yield "listens", f"{listen}, before {settings.upstream}; metrics on {settings.http or 'none'}"
+    yield "policy", f"version {policy.version}, site {settings.site or 'not named'}"
+    yield "subjects", f"in {numbers['subject_relations']} relations"
+    passive = f"{numbers['observed']} observe only, {numbers['exceptions']} exceptions"
+    yield "rules", f"{numbers['rules']}, of which {passive}"
+    yield "scores", f"flagged from {limits.flag}, refused from {limits.block}"
+    for number, budget in enumerate(policy.budgets):
+        whose = ", ".join(sorted(budget.roles)) or "every other role"
+        yield "" if number else "budgets", f"{budget.id} {whose}: {word_budget(budget)}"
+
+
+def _numbers(policy: Policy) -> dict[str, int]:
+    return {
+        "rules": len(policy.rules),
+        "observed": sum(rule.mode is Mode.OBSERVE for rule in policy.rules),
+        "exceptions": sum(len(rule.exemptions) for rule in policy.rules),
+        "subject_relations": len(policy.schema_map.subject_relations),
+    }
+
+
+def _as_json(loaded: Loaded) -> dict[str, Any]:
+    settings, policy = loaded.settings, loaded.policy
+    return {
+        "settings": {
+            "file": None if loaded.source is None else str(loaded.source),
+            "listen": [str(one) for one in settings.listen],
+            "upstream": str(settings.upstream),
+            "mode": settings.mode.value,
+            "state": settings.state,
+            "http": None if settings.http is None else str(settings.http),
+            "site": None if settings.site is None else str(settings.site),
+        },
+        "policy": {
+            "version": policy.version,
+            **_numbers(policy),
+            "thresholds": {"flag": policy.thresholds.flag, "block": policy.thresholds.block},
+            "budgets": [
+                {
+                    "id": one.id,
+                    "measure": one.measure.value,
+                    "roles": sorted(one.roles),
+                    "window_seconds": one.window_seconds,
+                    "limit": one.limit,
+                    "action": one.action.name.lower(),
+                }
+                for one in policy.budgets
+            ],
+        },
+    }
+
+
+def _problem_as_json(problem: str) -> dict[str, Any]:
+    found = _PLACE.fullmatch(problem)
+    if found is None:
+        return {"what": problem}
+    place = {"line": int(found["line"]), "column": int(found["column"])}
+    return {"file": found["file"], **place, "what": found["what"]}
+
+
+def _write_json(document: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")

@@ -1,0 +1,18 @@
+"""``vigie run``: settings and policy to the proxy itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from proxy.cli.loading import load
+
+if TYPE_CHECKING:
+    from proxy.cli.options import Options
+
+
+def run_proxy(options: Options) -> int:
+    """Serve until told to end, and return the exit status. Errors: ConfigurationError."""
+    loaded = load(options)
+    from proxy.net.run import serve  # noqa: PLC0415 - sockets only once the settings are good
+
+    return serve(loaded.settings, loaded.policy)

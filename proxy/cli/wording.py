@@ -1,0 +1,77 @@
+"""Budgets and charges as people say them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from proxy.meter.plan import plan_charge
+from proxy.terms.budget import Budget, Measure, Method
+from proxy.terms.facts import Kind, StatementFacts
+from proxy.terms.unknown import UNKNOWN
+from proxy.wire.backend import ResultColumn
+
+if TYPE_CHECKING:
+    from proxy.meter.plan import ChargePlan
+
+_UNITS: Final = ((86400, "d"), (3600, "h"), (60, "min"))
+_COUNTED: Final = {
+    Measure.SUBJECTS: "distinct subjects",
+    Measure.ROWS: "rows about subjects",
+    Measure.BYTES: "bytes",
+}
+_BEHIND: Final = {Kind.FETCH: "its cursor's statement", Kind.EXECUTE: "the statement it runs"}
+
+
+def word_window(seconds: int) -> str:
+    """Return a span of time in the largest unit that holds it a whole number of times."""
+    for size, name in _UNITS:
+        if seconds % size == 0 and (seconds > size or name == "h"):
+            return f"{seconds // size} {name}"
+    return f"{seconds} s"
+
+
+def word_budget(budget: Budget) -> str:
+    """Return what a budget allows: at most 100 distinct subjects in 1 h."""
+    counted = _COUNTED[budget.measure]
+    window = word_window(budget.window_seconds)
+    if budget.limit is None:
+        return f"{counted} in {window} are counted, never cut"
+    return f"at most {budget.limit} {counted} in {window}"
+
+
+def word_charge(facts: StatementFacts, bytes_per_subject: int) -> str:
+    """Return how the result would be charged, as far as the text alone tells."""
+    each = f"one subject for every {bytes_per_subject}"
+    if facts.opaque is not None:
+        return f"by its bytes, {each}"
+    if facts.kind in _BEHIND:
+        return f"as {_BEHIND[facts.kind]}"
+    if not facts.returns_rows:
+        return "nothing, it returns no rows"
+    output = facts.output
+    if output is not UNKNOWN and any(column.name == "*" for column in output):
+        return "as the columns behind * ask for, which the database tells"
+    names = [] if output is UNKNOWN else [column.name for column in output]
+    columns = [ResultColumn(name, 0, 0, 0, 0) for name in names]
+    fixed = [(key.space, b"") for key in facts.key_filters for _ in key.values]
+    counted = not any(key.is_array for key in facts.key_filters)
+    most = f", at most {len(fixed)}" if counted else ""
+    return _word_plan(plan_charge(facts, columns, None, fixed), names, most, each)
+
+
+def _word_plan(plan: ChargePlan, names: list[str], most: str, each: str) -> str:
+    match plan.method:
+        case Method.FREE if plan.counts_rows:
+            return "rows only, no subject is disclosed"
+        case Method.FREE:
+            return "nothing, no value of a subject leaves in rows"
+        case Method.KEYS:
+            keys = ", ".join(names[key.index] for key in plan.keys)
+            return f"each distinct subject once, by {keys}"
+        case Method.BOUND:
+            return f"each subject that the predicates name once{most}"
+        case Method.ROWS:
+            return "each row as one more subject"
+        case Method.BYTES:
+            packed = ", ".join(names[index] for index in plan.packed)
+            return f"by the bytes of {packed}, {each}" if packed else f"by its bytes, {each}"
