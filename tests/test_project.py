@@ -23,7 +23,9 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 SOURCES: Final = sorted((ROOT / "proxy").rglob("*.py"))
 TESTS: Final = sorted((ROOT / "tests").rglob("test_*.py"))
 ADRS: Final = sorted((ROOT / "docs" / "adr").glob("*.md"))
-MADE_BY_TOOLS: Final = {".git", ".hypothesis", ".venv", "build", "dist", "node_modules", "__pycache__"}
+MADE_BY_TOOLS: Final = {
+    ".git", ".hypothesis", ".venv", "build", "dist", "node_modules", "__pycache__",
+}  # fmt: skip
 TEXTS: Final = {
     ".cfg", ".conf", ".env", ".ini", ".json", ".lock", ".md", ".py", ".service", ".sh", ".sql",
     ".toml", ".txt", ".yaml", ".yml", "",

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from proxy.terms.column_class import ColumnClass
-from proxy.terms.relation import Column, Relation
 from proxy.terms.unknown import UNKNOWN, Unknown
+
+if TYPE_CHECKING:
+    from proxy.terms.relation import Column, Relation
 
 
 class Kind(StrEnum):
@@ -84,7 +87,7 @@ class SideDoor(StrEnum):
     STATISTICS = "statistics"  # pg_stats values, pg_statistic
     RAW_PAGES = "raw_pages"  # pageinspect and the like
     NOTIFY = "notify"  # a payload computed from data
-    LEXER_SETTING = "lexer_setting"  # standard_conforming_strings, backslash_quote, unsafe encodings
+    LEXER_SETTING = "lexer_setting"  # quoting rules, unsafe encodings
     SETTING_CHANNEL = "setting_channel"  # set_config with a computed value
     SESSION_IDENTITY = "session_identity"  # SET ROLE, SET SESSION AUTHORIZATION
 

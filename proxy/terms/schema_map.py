@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from proxy.terms.column_class import ColumnClass
-from proxy.terms.relation import Column, Function, Relation
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from proxy.terms.column_class import ColumnClass
+    from proxy.terms.relation import Column, Function, Relation
 
 
 @dataclass(frozen=True, slots=True)
