@@ -18,6 +18,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Final, NoReturn
@@ -27,6 +28,7 @@ VENV: Final = ROOT / ".venv"
 BIN: Final = VENV / "bin"
 STAMP: Final = VENV / ".setup-stamp"
 LOCK: Final = ROOT / "requirements.lock"
+NATIVE: Final = ROOT / "native"
 PYTHON: Final = str(BIN / "python")
 OLDEST: Final = (3, 11)
 
@@ -70,6 +72,7 @@ def setup(_arguments: list[str]) -> int:
         pip("install", "-qq", "--requirement", str(LOCK))
         # The build backend is locked as well, hence no isolation; and so are all dependencies.
         pip("install", "-qq", "--no-deps", "--no-build-isolation", "--editable", ".")
+        build_kernel()
         STAMP.write_text(fingerprint())
         say(f"ready after {time.monotonic() - began:.0f} s: .venv/bin/vigie")
     return 0
@@ -156,6 +159,25 @@ def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+def build_kernel() -> None:
+    """Compile the kernel if there is a compiler; without it everything works, more slowly."""
+    with tempfile.TemporaryDirectory() as folder:  # setuptools builds where the sources are
+        copy = Path(folder) / NATIVE.name
+        shutil.copytree(NATIVE, copy)
+        quiet = ["-qq", "--no-deps", "--no-build-isolation", "--force-reinstall"]
+        done = subprocess.run(
+            [PYTHON, "-m", "pip", "install", *quiet, str(copy)],
+            check=False,
+            capture_output=True,
+            text=True,
+            env=environment(),
+        )
+    if done.returncode:
+        say("no compiled kernel (apt-get install gcc python3-dev): Python does the work, slower")
+        if os.environ.get("VIGIE_STRICT") and shutil.which("cc"):
+            give_up(f"the kernel does not compile:\n{done.stderr[-3000:]}")
+
+
 def make_venv() -> None:
     """Make ``.venv`` if there is none that works: venv, else uv, else virtualenv."""
     if works():
@@ -191,7 +213,7 @@ def is_set_up() -> bool:
 
 def fingerprint() -> str:
     """Hash what ``setup`` depends on; the folder too, for scripts of ``.venv`` hold its path."""
-    files = (ROOT / "pyproject.toml", LOCK)
+    files = (ROOT / "pyproject.toml", LOCK, *sorted(NATIVE.glob("*.pyx")))
     missing = [path.name for path in files if not path.is_file()]
     if missing:
         give_up(f"{missing[0]} is missing: is this a whole clone?")

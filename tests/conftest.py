@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from proxy import accel
 from proxy.demo.binaries import NoPostgresError, find_binaries
 
 if TYPE_CHECKING:
@@ -21,12 +22,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def pytest_report_header(config: pytest.Config) -> str:
-    """Say which PostgreSQL the integration tests run against."""
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Say which PostgreSQL the integration tests run against, and which kernel is in use."""
+    kernel = f"kernel: {accel.IMPLEMENTATION}"
     wanted = config.getoption("--pg")
     if wanted == "docker":
-        return "postgresql: in a container, if an engine answers"
+        return [kernel, "postgresql: in a container, if an engine answers"]
     try:
-        return f"postgresql: {find_binaries(wanted)}"
+        return [kernel, f"postgresql: {find_binaries(wanted)}"]
     except NoPostgresError as error:
-        return f"postgresql: none, integration tests will fail: {error}"
+        return [kernel, f"postgresql: none, integration tests will fail: {error}"]

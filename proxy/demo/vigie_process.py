@@ -86,8 +86,8 @@ class VigieProcess:
         """Return the process id."""
         return self._process.pid if self._process else 0
 
-    def start(self) -> None:
-        """Start it and wait until ``/readyz`` says so.
+    def start(self, probe: str = "/readyz") -> None:
+        """Start it and wait until ``probe`` says so; ``/healthz`` does not ask for a database.
 
         Raises:
             VigieDidNotStartError: it ended first, or took too long.
@@ -105,7 +105,7 @@ class VigieProcess:
                 cwd=_PACKAGE.parent,
             )
         deadline = time.monotonic() + READY_SECONDS
-        while not self._is_ready():
+        while not self._answers(probe):
             status = self._process.poll()
             if status is not None or time.monotonic() > deadline:
                 self.stop()
@@ -130,9 +130,9 @@ class VigieProcess:
         with urllib.request.urlopen(f"{self.http}/metrics", timeout=10) as answer:  # noqa: S310
             return str(answer.read().decode())
 
-    def _is_ready(self) -> bool:
+    def _answers(self, probe: str) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.http}/readyz", timeout=2) as answer:  # noqa: S310
+            with urllib.request.urlopen(f"{self.http}{probe}", timeout=2) as answer:  # noqa: S310
                 return bool(answer.status == 200)  # noqa: PLR2004 - HTTP's OK
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             return False

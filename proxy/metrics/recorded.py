@@ -179,7 +179,11 @@ class Metrics:
 
     def statement(self, verdict: Action, kind: Kind) -> None:
         """Count a judged statement."""
-        self._statements.child(declared.VERDICTS[verdict], kind).inc()
+        self.statements(verdict, kind, 1)
+
+    def statements(self, verdict: Action, kind: Kind, count: int) -> None:
+        """Count statements that were judged alike."""
+        self._statements.child(declared.VERDICTS[verdict], kind).inc(count)
 
     def finding(self, finding: Finding, verdict: Action) -> None:
         """Count a finding under the verdict of its statement."""
@@ -189,9 +193,9 @@ class Metrics:
         """Count the time that one text took to become facts."""
         self._analysis.observe(seconds)
 
-    def facts_cache(self, outcome: str) -> None:
-        """Count a look-up of facts: exact, template or miss."""
-        self._facts_cache.child(outcome).inc()
+    def facts_cache(self, outcome: str, count: int = 1) -> None:
+        """Count look-ups of facts: exact, template or miss."""
+        self._facts_cache.child(outcome).inc(count)
 
     def opaque(self, reason: str) -> None:
         """Count an opaque statement by the class of its reason."""

@@ -66,8 +66,10 @@ class Side(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """The peer sent something."""
-        chunk = bytes(data)
-        self._relay.happened(e.FrontendBytes(chunk) if self._is_frontend else e.BackendBytes(chunk))
+        if self._is_frontend:
+            self._relay.frontend_sent(data)
+        else:
+            self._relay.backend_sent(data)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """The socket is gone."""
@@ -143,6 +145,26 @@ class Relay:
         self._deadline = loop.call_later(
             self._shared.login_timeout_seconds, self.happened, e.LoginTimeout()
         )
+
+    def frontend_sent(self, chunk: bytes) -> None:
+        """Pass a chunk on if the session knows it; else let it decide."""
+        session, transport = self._session, self._backend.transport
+        if session is None:
+            return
+        if transport is not None and session.passes_frontend(chunk, clock.now()):
+            transport.write(chunk)
+        else:
+            self.happened(e.FrontendBytes(chunk))
+
+    def backend_sent(self, chunk: bytes) -> None:
+        """Pass a chunk on if the session expects it; else let it decide."""
+        session, transport = self._session, self.frontend.transport
+        if session is None:
+            return
+        if transport is not None and session.passes_backend(chunk):
+            transport.write(chunk)
+        else:
+            self.happened(e.BackendBytes(chunk))
 
     def happened(self, event: e.Event) -> None:
         """Let the session decide, and do as it says."""

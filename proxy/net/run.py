@@ -11,6 +11,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Final
 
+from proxy import accel
 from proxy.errors import ConfigurationError, VigieError
 from proxy.meter.ledger import Ledger
 from proxy.metrics import Metrics
@@ -86,13 +87,14 @@ async def _serve(settings: Settings, policy: Policy) -> None:
             stopping = ["Vigie is stopping"] if stop.is_set() else []
             return [*stopping, *upstream.readiness(), *sinks.readiness()]
 
-        if settings.http is not None:
-            await _serve_http(settings.http, sinks, readiness, stack)
         listeners = [await _listen(address, surroundings) for address in settings.listen]
+        if settings.http is not None:  # only now: it may say that Vigie is ready
+            await _serve_http(settings.http, sinks, readiness, stack)
         for listener in listeners:
             for socket in listener.sockets:
                 host, port = socket.getsockname()[:2]
                 _log.info("listening on %s port %d", host, port)
+        _log.info("kernel %s", accel.IMPLEMENTATION)
         _log.info("policy %s, mode %s", policy.version, settings.mode.value)
         await stop.wait()
         _log.info("stopping: %d sessions are open", len(surroundings.relays))
@@ -104,7 +106,7 @@ async def _serve(settings: Settings, policy: Policy) -> None:
 def _surroundings(
     settings: Settings, policy: Policy, stack: contextlib.AsyncExitStack
 ) -> Surroundings:
-    metrics = Metrics()
+    metrics = Metrics(kernel=accel.IMPLEMENTATION)
     rules = [(rule.id, rule.severity) for rule in policy.rules]
     metrics.policy_loaded(rules, policy.budgets, policy.version, at=clock.wall())
     metrics.mode(settings.mode)
@@ -133,7 +135,7 @@ def _surroundings(
     return Surroundings(
         context,
         settings.upstream,
-        Sinks(metrics, audit, ledger),
+        Sinks(metrics, audit, ledger, context.lane_counts),
         workers,
         settings.limits.login_timeout_seconds,
         settings.limits.connect_timeout_seconds,

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from proxy.net import clock
 from proxy.session import commands as c
+from proxy.session.lane_book import LaneCounts
+from proxy.terms.budget import Method
 from proxy.terms.finding import Action
 
 if TYPE_CHECKING:
@@ -60,8 +62,12 @@ class AuditLog:
 class Sinks:
     """Takes the commands of sessions that are not about bytes."""
 
-    def __init__(self, metrics: Metrics, audit: AuditLog, ledger: Ledger) -> None:
+    def __init__(
+        self, metrics: Metrics, audit: AuditLog, ledger: Ledger, lanes: LaneCounts
+    ) -> None:
         self.metrics = metrics
+        self._lanes = lanes
+        self._lanes_told = LaneCounts()
         self._audit = audit
         self._ledger = ledger
         self._told: dict[int, dict[str, int]] = {}  # account -> budget -> charged units counted
@@ -114,6 +120,7 @@ class Sinks:
             for usage in self._ledger.usage(now)
             if usage.limit is not None
         )
+        self._count_lanes()
         for number, account in enumerate(self._ledger.accounts()):
             told = self._told.setdefault(number, {})
             for budget, units in account.charged.items():
@@ -121,6 +128,17 @@ class Sinks:
                 if new:
                     told[budget] = units
                     self.metrics.charged(budget, new)
+
+    def _count_lanes(self) -> None:
+        """Count what went through fast lanes since the last time."""
+        counts, told = self._lanes, self._lanes_told
+        for kind, number in counts.statements.items():
+            self.metrics.statements(Action.ALLOW, kind, number - told.statements.get(kind, 0))
+        hits = sum(counts.statements.values()) - sum(told.statements.values())
+        self.metrics.facts_cache("template", hits)
+        self.metrics.rows(Method.FREE, counts.rows - told.rows)
+        self.metrics.result_bytes(counts.size_bytes - told.size_bytes)
+        self._lanes_told = replace(counts, statements=dict(counts.statements))
 
     def readiness(self) -> list[str]:
         """Return why findings cannot be kept; nothing if they can."""

@@ -38,19 +38,20 @@ class Workers:
                 return await loop.run_in_executor(pool, parse_in_worker, text)
         except (BrokenProcessPool, TimeoutError, OSError) as error:
             _log.warning("a text of %d characters ended the reader: %s", len(text), type(error))
-            self._discard(pool)
+            if self._pool is pool:
+                self._pool = None
+            await asyncio.to_thread(_end, pool)
             return _FAILED
 
     def close(self) -> None:
         """End the process."""
-        pool = self._pool
+        pool, self._pool = self._pool, None
         if pool is not None:
-            self._discard(pool)
-            pool.shutdown(wait=True)  # its thread has to see the end of the process
+            _end(pool)
 
-    def _discard(self, pool: ProcessPoolExecutor) -> None:
-        if self._pool is pool:
-            self._pool = None
-        for process in list((pool._processes or {}).values()):  # noqa: SLF001 - no other way to end one
-            process.kill()
-        pool.shutdown(wait=False, cancel_futures=True)
+
+def _end(pool: ProcessPoolExecutor) -> None:
+    """Kill what it runs and wait for its thread: else that wakes up when Python is half gone."""
+    for process in list((pool._processes or {}).values()):  # noqa: SLF001 - no other way to end one
+        process.kill()
+    pool.shutdown(wait=True, cancel_futures=True)

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from proxy.session.catalog_book import CatalogBook
+from proxy.session.lane_book import Book, LaneCounts
+from proxy.sql.cache import TwoGenerations
 from proxy.terms.finding import Action, Mode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable
 
     from proxy.meter.ledger import Ledger
     from proxy.policy import Policy
     from proxy.sql import Analyser
+    from proxy.terms.finding import Judgement
+    from proxy.terms.principal import Principal
+
+_JUDGEMENTS_BYTES: Final = 16 * 1024 * 1024
+_BOOKS_BYTES: Final = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +39,9 @@ class Context:
         max_statement_bytes: a longer Query or Parse ends the session.
         catalog_refresh_seconds: how long a catalog is believed.
         catalogs: those that were read.
+        lane_books: what fast lanes know, by principal, catalog and encoding.
+        lane_counts: what went through them.
+        judgements: by principal, shape of the facts and row bound.
     """
 
     policy: Policy
@@ -45,6 +55,13 @@ class Context:
     max_statement_bytes: int = 1 << 24
     catalog_refresh_seconds: float = 30.0
     catalogs: CatalogBook = field(default_factory=CatalogBook)
+    lane_books: TwoGenerations[Hashable, Book] = field(
+        default_factory=lambda: TwoGenerations(_BOOKS_BYTES)
+    )
+    lane_counts: LaneCounts = field(default_factory=LaneCounts)
+    judgements: TwoGenerations[tuple[Principal, object, object], Judgement] = field(
+        default_factory=lambda: TwoGenerations(_JUDGEMENTS_BYTES)
+    )
 
     @property
     def enforces(self) -> bool:

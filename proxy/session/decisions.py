@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from proxy.terms.principal import Principal
 
 _INTERNAL: Final = "internal"
+_JUDGEMENT_BYTES: Final = 512  # what one takes in the cache, about
 ERROR_FINDING: Final = Finding(
     "EX000", "Error of Vigie", Severity.CRITICAL, Action.BLOCK, 100, "Vigie failed on it"
 )
@@ -142,13 +143,20 @@ class Decisions:
         failed = (facts.opaque or "").startswith(_INTERNAL)
         if failed and self._context.on_internal_error is Action.ALLOW:
             return Judgement(Action.FLAG, 0, (replace(ERROR_FINDING, action=Action.FLAG),)), True
+        known = self._context.judgements
+        key = (self.principal, facts.shape, facts.row_bound)
         try:
-            return judge(self._context.policy, self.principal, facts), failed
+            judgement = None if facts.shape is None else known.get(key)
+            if judgement is None:
+                judgement = judge(self._context.policy, self.principal, facts)
+                if facts.shape is not None:
+                    known.put(key, judgement, _JUDGEMENT_BYTES)
         except Exception as error:  # noqa: BLE001 - fail closed
             out.append(_fault("policy", error))
             action = self._context.on_internal_error
             action = Action.FLAG if action is Action.ALLOW else action
             return Judgement(action, 100, (replace(ERROR_FINDING, action=action),)), True
+        return judgement, failed
 
     def _record(
         self, finding_id: str, facts: StatementFacts, judgement: Judgement, *, carried_out: bool

@@ -204,7 +204,7 @@ class Inbound:
             return False
         facts = statements[0]
         if len(statements) > 1:  # the backend refuses it; should it not, nothing is known
-            facts = replace(facts, opaque="several statements in one Parse")
+            facts = replace(facts, opaque="several statements in one Parse", shape=None)
         refusal = state.doomed
         if refusal is None:
             decision = self._decide_quietly(facts)

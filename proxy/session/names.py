@@ -146,6 +146,7 @@ def _reads_as(facts: StatementFacts, inner: StatementFacts) -> StatementFacts:
         unknown_functions=facts.unknown_functions | inner.unknown_functions,
         side_doors=facts.side_doors | inner.side_doors,
         stages=facts.stages and inner.reads_subjects,
+        shape=None,
     )
 
 

@@ -36,6 +36,7 @@ from proxy.session.events import (
     WorkerAnswered,
 )
 from proxy.session.inbound import Inbound
+from proxy.session.lane import Lane
 from proxy.session.metering import Metering
 from proxy.session.names import Names
 from proxy.session.opening import Opening
@@ -80,6 +81,7 @@ class Session:
         self._waiting = Waiting(state, own_query)
         metering = Metering(state, names, self._cutting)
         self._outbound = Outbound(state, metering, self._cutting, completions, own_query)
+        self._lane = Lane(state)
         self._in_hand: Frame | Run | Piece | None = None
         self._is_blind = False  # observe mode: an error of ours ended the observation
 
@@ -98,6 +100,15 @@ class Session:
         """Whether the frontend should not be read: what it sent has to wait."""
         return self._in_hand is not None
 
+    def passes_frontend(self, chunk: bytes, now: float) -> bool:
+        """Whether a chunk of the frontend goes to the backend as it is; else ``handle`` it."""
+        self._state.now = now
+        return self._lane.take_frontend(chunk)
+
+    def passes_backend(self, chunk: bytes) -> bool:
+        """Whether a chunk of the backend goes to the frontend as it is; else ``handle`` it."""
+        return self._lane.take_backend(chunk)
+
     def handle(self, event: Event, now: float) -> list[Command]:
         """Return what is to be done. Errors: none.
 
@@ -109,7 +120,13 @@ class Session:
         state.now = now
         state.out = []
         try:
+            self._adopt()
+            was_at_rest = self._lane.close()
             self._dispatch(event)
+            if was_at_rest and isinstance(event, FrontendBytes):
+                self._lane.watch(event.chunk, state.out)
+            elif isinstance(event, BackendBytes) and self._is_at_rest:
+                self._lane.learn(event.chunk)
         except WireError as error:
             side = "frontend" if isinstance(event, FrontendBytes) else "backend"
             state.out.append(ProtocolFault(side, str(error)))
@@ -119,6 +136,30 @@ class Session:
             state.out.append(InternalFault("session", type(error).__name__, shown))
             self._give_up("XX000", "internal error of Vigie")
         return state.out
+
+    @property
+    def _is_at_rest(self) -> bool:
+        return (
+            self._in_hand is None
+            and not self._is_blind
+            and not self._frontend.pending_bytes
+            and not self._backend.pending_bytes
+        )
+
+    def _adopt(self) -> None:
+        """Take over what the lane has passed to the backend, as if it had come this way."""
+        chunk = self._lane.take_under_way()
+        if chunk is None:
+            return
+        state = self._state
+        kept, state.out = state.out, []
+        self._frontend.feed(chunk)
+        while (shape := self._frontend.take()) is not None:
+            self._inbound.take(shape)
+        taken = state.out
+        state.out = [*kept, *(one for one in taken if not isinstance(one, SendBackend))]
+        if any(getattr(one, "refusal", None) is not None for one in state.pending):
+            state.fail("42501", "query refused: what it reads has changed under way")
 
     def _dispatch(self, event: Event) -> None:
         state = self._state

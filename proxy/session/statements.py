@@ -128,12 +128,14 @@ def prepared_by(facts: StatementFacts) -> Prepared:
 
 def inner_of(facts: StatementFacts) -> StatementFacts:
     """Return the facts of the statement that PREPARE or DECLARE wraps."""
-    return replace(facts, kind=Kind.SELECT, returns_rows=True, cursor=None, prepared=None)
+    return replace(
+        facts, kind=Kind.SELECT, returns_rows=True, cursor=None, prepared=None, shape=None
+    )
 
 
 def unknown_name(facts: StatementFacts, what: str) -> StatementFacts:
     """Return the facts of a statement that runs something under a name nobody knows."""
-    return replace(facts, opaque=f"{what} that was not made here")
+    return replace(facts, opaque=f"{what} that was not made here", shape=None)
 
 
 def run_by(facts: StatementFacts, inner: StatementFacts) -> StatementFacts:
@@ -156,4 +158,5 @@ def run_by(facts: StatementFacts, inner: StatementFacts) -> StatementFacts:
         row_bound=bound,
         row_bound_slot=None,
         spans=(),
+        shape=None,
     )

@@ -20,7 +20,7 @@ from proxy.sql.text import TextError, decode_text
 from proxy.terms.facts import KeyFilter, Kind, Literal, StatementFacts
 
 if TYPE_CHECKING:
-    from proxy.sql.assemble import Slots
+    from proxy.sql.assemble import Assembled, Slots
     from proxy.sql.catalog import Catalog
     from proxy.sql.worker import WorkerOutcome
     from proxy.terms.schema_map import SchemaMap
@@ -145,7 +145,12 @@ class Analyser:
             statements = parse(decoded)
         assembled = assemble(decoded, template, statements, catalog, self._map, reduced=large)
         facts = tuple(
-            _with_template(entry.facts, template, alone=len(assembled) == 1) for entry in assembled
+            replace(
+                _with_template(entry.facts, template, alone=len(assembled) == 1),
+                shape=object(),
+                fits_template=len(assembled) == 1 and _fits(entry),
+            )
+            for entry in assembled
         )
         if template is not None and len(facts) == 1 and assembled[0].slots is not None:
             self._keep(template, state, _Variant(facts[0], assembled[0].slots))
@@ -166,9 +171,23 @@ NEEDS_WORKER: Final = "too large to be read here"
 _MAX_VARIANTS: Final = 4
 
 
+def _fits(entry: Assembled) -> bool:
+    """Whether the facts hold for every text of the template."""
+    slots, facts = entry.slots, entry.facts
+    if slots is None or slots.used or facts.row_bound_slot is not None:
+        return False
+    return not any(isinstance(value, Literal) for key in facts.key_filters for value in key.values)
+
+
 def _reuse(variant: _Variant, text: str, template: Template) -> StatementFacts | None:
-    """Return the kept facts for a text of the same template, its own literals put in."""
+    """Return the kept facts for a text of the same template, its own literals put in.
+
+    Where no fact depends on a literal they are the very same value, with the text they were
+    first found for: putting another one in would cost more than all the rest.
+    """
     slots, facts = variant.slots, variant.facts
+    if facts.fits_template:
+        return facts
     values = template.slots
     for (index, how), answer in zip(slots.used, slots.answers, strict=True):
         value = values[index].value

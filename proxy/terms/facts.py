@@ -190,6 +190,10 @@ class StatementFacts:
     copy_format: CopyFormat | None = None  # of COPY to the frontend
     disagreements: tuple[Disagreement, ...] = ()
     spans: tuple[tuple[int, int, str], ...] = field(default=())  # (start, end, fact) in ``text``
+    # The same for facts that differ in nothing but text, values of keys and row bound; None: for
+    # facts that were put together elsewhere. It stands for them as a key of caches.
+    shape: object | None = field(default=None, compare=False, repr=False)
+    fits_template: bool = False  # no fact depends on a literal: they hold for the whole template
 
     @property
     def reads_subjects(self) -> bool:

@@ -156,7 +156,7 @@ def test_a_number_shows_what_happened(fed: RunningPrometheus, title: str, at_lea
 def a_morning_with_two_attacks(lab: Lab, port: int) -> None:
     """One patient read, a dump that is refused, a walk over the keys until the budget is spent."""
     with lab.connect("biologist", port) as connection:
-        connection.execute("SELECT nom FROM lab.patient WHERE id = 1").fetchall()
+        connection.execute("SELECT last_name FROM lab.patient WHERE id = 1").fetchall()
         with pytest.raises(psycopg.Error):
             connection.execute("SELECT * FROM lab.patient").fetchall()
     with lab.connect("dba", port) as connection, pytest.raises(psycopg.Error):
@@ -166,7 +166,7 @@ def a_morning_with_two_attacks(lab: Lab, port: int) -> None:
 def walk_over_the_keys(connection: psycopg.Connection, patients: int) -> None:
     """Read everybody, one by one."""
     for number in range(1, patients + 1):
-        connection.execute("SELECT nir, nom FROM lab.patient WHERE id = %s", [number]).fetchall()
+        connection.execute("SELECT nir, last_name FROM lab.patient WHERE id = %s", [number]).fetchall()
 
 
 @pytest.mark.integration

@@ -1,0 +1,351 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
+"""The compiled kernel: the functions of ``proxy.accel._python``, which is their specification."""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.string cimport memchr, memcmp, memcpy
+
+ctypedef unsigned char u8
+
+cdef enum:
+    MAX_TEXT = 65536
+    HEADER = 5
+
+cdef Py_ssize_t NULL_LENGTH = 4294967295
+cdef u8 SPACE = 1, NAME_START = 2, NAME_PART = 4, DIGIT = 8, OPERATOR = 16
+cdef u8 CLASS[256]
+
+
+cdef void _fill():
+    cdef int c
+    for c in range(256):
+        CLASS[c] = 0
+    for c in b" \t\n\r\f":
+        CLASS[c] |= SPACE
+    for c in range(b"a"[0], b"z"[0] + 1):
+        CLASS[c] |= NAME_START | NAME_PART
+        CLASS[c - 32] |= NAME_START | NAME_PART
+    CLASS[b"_"[0]] |= NAME_START | NAME_PART
+    for c in range(b"0"[0], b"9"[0] + 1):
+        CLASS[c] |= DIGIT | NAME_PART
+    for c in b"+-*/<>=~!@#%^&|`?":
+        CLASS[c] |= OPERATOR
+
+
+_fill()
+
+
+cdef inline Py_ssize_t _length(const u8* p) noexcept nogil:
+    return (<Py_ssize_t>p[0] << 24) | (<Py_ssize_t>p[1] << 16) | (<Py_ssize_t>p[2] << 8) | p[3]
+
+
+cdef inline bint _starts_name(const u8* s, Py_ssize_t at, Py_ssize_t end) noexcept nogil:
+    return at < end and ((CLASS[s[at]] & NAME_START) != 0 or s[at] == c"$")
+
+
+cdef Py_ssize_t _skip_comment(const u8* s, Py_ssize_t at, Py_ssize_t end) noexcept nogil:
+    """Return where a comment ends that was opened before ``at``; -1: it does not."""
+    cdef int depth = 1
+    while at + 1 < end:
+        if s[at] == c"/" and s[at + 1] == c"*":
+            depth += 1
+            at += 2
+        elif s[at] == c"*" and s[at + 1] == c"/":
+            depth -= 1
+            at += 2
+            if depth == 0:
+                return at
+        else:
+            at += 1
+    return -1
+
+
+cdef Py_ssize_t _skip_dollar(const u8* s, Py_ssize_t at, Py_ssize_t end) noexcept nogil:
+    """Return where the dollar-quoted string at ``at`` ends; -1: it is none, or does not end."""
+    cdef Py_ssize_t tag_end = at + 1, size, seek
+    if tag_end < end and CLASS[s[tag_end]] & NAME_START:
+        tag_end += 1
+        while tag_end < end and CLASS[s[tag_end]] & NAME_PART:
+            tag_end += 1
+    if tag_end >= end or s[tag_end] != c"$":
+        return -1
+    tag_end += 1
+    size = tag_end - at
+    seek = tag_end
+    while seek + size <= end:
+        if s[seek] == c"$" and memcmp(s + seek, s + at, size) == 0:
+            return seek + size
+        seek += 1
+    return -1
+
+
+cdef Py_ssize_t _skip_number(const u8* s, Py_ssize_t at, Py_ssize_t end) noexcept nogil:
+    """Return where the number at ``at`` ends; there is one."""
+    cdef Py_ssize_t mark
+    if s[at] == c".":
+        at += 1
+        while at < end and CLASS[s[at]] & DIGIT:
+            at += 1
+    else:
+        while at < end and CLASS[s[at]] & DIGIT:
+            at += 1
+        if at < end and s[at] == c"." and not (at + 1 < end and s[at + 1] == c"."):
+            at += 1
+            while at < end and CLASS[s[at]] & DIGIT:
+                at += 1
+    if at < end and (s[at] == c"e" or s[at] == c"E"):
+        mark = at + 1
+        if mark < end and (s[mark] == c"+" or s[mark] == c"-"):
+            mark += 1
+        if mark < end and CLASS[s[mark]] & DIGIT:
+            while mark < end and CLASS[s[mark]] & DIGIT:
+                mark += 1
+            at = mark
+    return at
+
+
+cdef Py_ssize_t _skip_string(const u8* s, Py_ssize_t at, Py_ssize_t end, u8 quote) noexcept nogil:
+    """Return where the string or quoted name at ``at`` ends; -1: it does not."""
+    at += 1
+    while at < end:
+        if s[at] == quote:
+            if at + 1 < end and s[at + 1] == quote:
+                at += 2
+                continue
+            return at + 1
+        at += 1
+    return -1
+
+
+cdef bint _is_plain_value(const u8* s, Py_ssize_t at, Py_ssize_t end) noexcept nogil:
+    """Whether a string's inside has nothing that one of two lexers may take for syntax."""
+    cdef Py_ssize_t i
+    for i in range(at, end):
+        if s[i] == c"$":
+            return False
+        if i + 1 < end and ((s[i] == c"-" and s[i + 1] == c"-") or (s[i] == c"/" and s[i + 1] == c"*")):
+            return False
+    return True
+
+
+cdef Py_ssize_t _cut(const u8* s, Py_ssize_t end, u8* out) noexcept nogil:
+    """Write the template of ``s`` to ``out`` and return its length; -1: its lexing is not certain."""
+    cdef Py_ssize_t at = 0, to = 0, start, following
+    cdef bint after_string = False, string_before
+    cdef u8 c, kind
+    while at < end:
+        c = s[at]
+        if c >= 0x80 or c == 1 or c == 2 or c == 0:
+            return -1
+        kind = CLASS[c]
+        start = at
+        if kind & SPACE:
+            out[to] = c
+            to += 1
+            at += 1
+            continue
+        if c == c"-" and at + 1 < end and s[at + 1] == c"-":
+            while at < end and s[at] != c"\n" and s[at] != c"\r":
+                if s[at] >= 0x80 or s[at] < 3:
+                    return -1
+                out[to] = s[at]
+                to += 1
+                at += 1
+            continue
+        if c == c"/" and at + 1 < end and s[at + 1] == c"*":
+            following = _skip_comment(s, at + 2, end)
+            if following < 0:
+                return -1
+            at = following
+        elif kind & NAME_START:
+            if at + 1 < end and s[at + 1] == c"'" and c in b"eEbBxXnN":
+                return -1
+            if at + 2 < end and (c == c"u" or c == c"U") and s[at + 1] == c"&" and (
+                s[at + 2] == c"'" or s[at + 2] == c'"'
+            ):
+                return -1
+            at += 1
+            while at < end and (CLASS[s[at]] & NAME_PART or s[at] == c"$"):
+                at += 1
+            if at < end and s[at] >= 0x80:
+                return -1
+            after_string = False
+        else:
+            string_before = after_string
+            after_string = False
+            if c == c"$":
+                if at + 1 < end and CLASS[s[at + 1]] & DIGIT:
+                    at += 1
+                    while at < end and CLASS[s[at]] & DIGIT:
+                        at += 1
+                    if _starts_name(s, at, end) or (at < end and s[at] >= 0x80):
+                        return -1
+                else:
+                    following = _skip_dollar(s, at, end)
+                    if following < 0:
+                        return -1
+                    at = following
+            elif c == c"'":
+                following = _skip_string(s, at, end, c"'")
+                if following < 0 or string_before or not _is_plain_value(s, at + 1, following - 1):
+                    return -1
+                for at in range(start, following):
+                    if s[at] >= 0x80 or s[at] < 3:
+                        return -1
+                at = following
+                after_string = True
+                out[to] = 2
+                to += 1
+                continue
+            elif c == c'"':
+                at = _skip_string(s, at, end, c'"')
+                if at < 0:
+                    return -1
+            elif kind & DIGIT or (c == c"." and at + 1 < end and CLASS[s[at + 1]] & DIGIT):
+                at = _skip_number(s, at, end)
+                if _starts_name(s, at, end) or (at < end and s[at] >= 0x80):
+                    return -1
+                out[to] = 1
+                to += 1
+                continue
+            elif kind & OPERATOR:
+                at += 1
+                while at < end and CLASS[s[at]] & OPERATOR:
+                    if at + 1 < end and (
+                        (s[at] == c"-" and s[at + 1] == c"-")
+                        or (s[at] == c"/" and s[at + 1] == c"*")
+                    ):
+                        break
+                    at += 1
+            else:
+                at += 1
+        while start < at:
+            if s[start] >= 0x80 or s[start] < 3:
+                return -1
+            out[to] = s[start]
+            to += 1
+            start += 1
+    return to
+
+
+def query_template(bytes chunk):
+    """See ``proxy.accel._python.query_template``."""
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(chunk), length
+    cdef const u8* p = <const u8*>PyBytes_AS_STRING(chunk)
+    cdef u8 out[MAX_TEXT]
+    if size < HEADER + 1 or p[0] != c"Q" or size - HEADER - 1 > MAX_TEXT:
+        return None
+    if _length(p + 1) + 1 != size or p[size - 1] != 0:
+        return None
+    length = _cut(p + HEADER, size - HEADER - 1, out)
+    if length < 0:
+        return None
+    return PyBytes_FromStringAndSize(<char*>out, length)
+
+
+def answer_rows(bytes chunk, bytes head, bint may_have_rows):
+    """See ``proxy.accel._python.answer_rows``."""
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(chunk), at = PyBytes_GET_SIZE(head), length
+    cdef const u8* p = <const u8*>PyBytes_AS_STRING(chunk)
+    cdef long rows = 0
+    if size < at or memcmp(p, PyBytes_AS_STRING(head), at) != 0:
+        return -1
+    while at + HEADER <= size:
+        length = _length(p + at + 1)
+        if length < 4 or at + 1 + length > size:
+            return -1
+        if p[at] == c"D" and may_have_rows:
+            rows += 1
+            at += 1 + length
+        elif p[at] == c"C":
+            at += 1 + length
+            if at + 6 != size or p[at] != c"Z" or _length(p + at + 1) != 5:
+                return -1
+            return (rows << 8) | p[at + 5]
+        else:
+            return -1
+    return -1
+
+
+cdef Py_ssize_t _end_of_frame(const u8* p, Py_ssize_t at, Py_ssize_t size) noexcept nogil:
+    """Return where the frame at ``at`` ends; 0: it is not all there."""
+    cdef Py_ssize_t length
+    if at + HEADER > size:
+        return 0
+    length = _length(p + at + 1)
+    return at + 1 + length if length >= 4 and at + 1 + length <= size else 0
+
+
+cdef Py_ssize_t _after_zero(const u8* p, Py_ssize_t at, Py_ssize_t end) noexcept nogil:
+    """Return the place behind the next zero byte; -1: there is none."""
+    cdef const u8* found
+    if at >= end:
+        return -1
+    found = <const u8*>memchr(p + at, 0, end - at)
+    return -1 if found is NULL else found - p + 1
+
+
+cdef Py_ssize_t _formats_at(const u8* p, Py_ssize_t at, Py_ssize_t end) noexcept nogil:
+    """Return where the formats of the results begin; ``at``: behind Bind's names. -1: damaged."""
+    cdef Py_ssize_t count, formats, length
+    if at + 2 > end:
+        return -1
+    formats = (p[at] << 8) | p[at + 1]
+    at += 2 + 2 * formats
+    if at + 2 > end:
+        return -1
+    count = (p[at] << 8) | p[at + 1]
+    if formats > 1 and formats != count:
+        return -1
+    at += 2
+    while count > 0:
+        if at + 4 > end:
+            return -1
+        length = _length(p + at)
+        at += 4
+        if length == NULL_LENGTH:
+            length = 0
+        if at + length > end:
+            return -1
+        at += length
+        count -= 1
+    if at + 2 > end or end - at - 2 != 2 * ((p[at] << 8) | p[at + 1]):
+        return -1
+    return at
+
+
+def extended_key(bytes chunk):
+    """See ``proxy.accel._python.extended_key``."""
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(chunk), at = 0, end, name, name_end, formats
+    cdef Py_ssize_t text, types
+    cdef const u8* p = <const u8*>PyBytes_AS_STRING(chunk)
+    cdef bint parses = False, describes = False
+    if size and p[0] == c"P":
+        parses = True
+        at = _end_of_frame(p, 0, size)
+        text = _after_zero(p, HEADER, at)
+        if at == 0 or text < 0:
+            return None
+        types = _after_zero(p, text, at)
+        if types < 0 or types + 2 > at:
+            return None
+        if at - types - 2 != 4 * ((p[types] << 8) | p[types + 1]):
+            return None
+    end = _end_of_frame(p, at, size)
+    if end == 0 or p[at] != c"B" or end < at + HEADER + 1 or p[at + HEADER] != 0:
+        return None
+    name = at + HEADER + 1
+    name_end = _after_zero(p, name, end)
+    if name_end < 0:
+        return None
+    if parses and (name_end - name != text - HEADER or memcmp(p + HEADER, p + name, name_end - name)):
+        return None
+    formats = _formats_at(p, name_end, end)
+    if formats < 0:
+        return None
+    if size - end >= 7 and memcmp(p + end, b"D\0\0\0\x06P\0", 7) == 0:
+        describes = True
+    name_end -= 1
+    text = end + 7 * describes
+    if size - text != 15 or memcmp(p + text, b"E\0\0\0\x09\0\0\0\0\0S\0\0\0\x04", 15) != 0:
+        return None
+    return parses, describes, chunk[name:name_end], chunk[:at] + chunk[formats:end]

@@ -1,0 +1,235 @@
+"""The fast lane: an everyday statement that was judged before, and its whole answer in one chunk.
+
+The lane is open while a session is at rest. A chunk that is exactly one query whose template is
+known to be allowed, free of charge and without effect on the session goes to the backend as it
+came; so does its answer, if it is whole and begins as the answer did when it was learnt. At
+anything else the session *adopts* what is under way, as if it had taken it itself, and goes on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from proxy import accel
+from proxy.errors import WireError
+from proxy.session.commands import Judged
+from proxy.session.lane_book import BOOK_BYTES, Book, Known
+from proxy.session.pending import BindPending, ParsePending, QueryPending
+from proxy.session.results import plan_result
+from proxy.session.state import IDLE, Phase
+from proxy.session.statements import Portal, Prepared
+from proxy.sql.cache import TwoGenerations
+from proxy.terms.facts import Kind, StatementFacts
+from proxy.terms.finding import Action
+from proxy.wire.backend import Tag, decode_row_description
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+
+    from proxy.session.commands import Command
+    from proxy.session.state import State
+    from proxy.sql import Catalog
+
+_KINDS: Final = frozenset(
+    {Kind.SELECT, Kind.INSERT, Kind.UPDATE, Kind.DELETE, Kind.TRANSACTION, Kind.SHOW}
+)
+_HEAD: Final = frozenset({Tag.PARSE_COMPLETE, Tag.BIND_COMPLETE, Tag.ROW_DESCRIPTION, Tag.NO_DATA})
+_HEADER_BYTES: Final = 5
+_ENTRY_BYTES: Final = 512  # what one takes in a book beside its texts, about
+
+
+@dataclass(slots=True)
+class _Candidate:
+    key: Hashable
+    facts: StatementFacts
+    makes: str | None = None
+    text: bytes | None = None
+
+
+class Lane:
+    """The lane of one session."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._open = False
+        self._under_way: tuple[bytes, Known] | None = None
+        self._candidate: _Candidate | None = None
+        self._book: Book | None = None
+        self._seen: tuple[Catalog | None, str] = (None, "")
+
+    def take_frontend(self, chunk: bytes) -> bool:
+        """Whether the chunk goes to the backend as it is."""
+        state = self._state
+        if not self._open or self._under_way is not None:
+            return False
+        context, catalog = state.context, state.catalog
+        if not context.catalogs.is_fresh(
+            state.reader.database, state.now, context.catalog_refresh_seconds
+        ):
+            return False
+        if self._book is None or self._seen[0] is not catalog or self._seen[1] != state.encoding:
+            self._seen = (catalog, state.encoding)
+            self._book = self._find_book(catalog)
+        key = self._key_of(chunk)
+        known = None if key is None else self._book.get(key)
+        if known is None:
+            return False
+        self._under_way = (chunk, known)
+        return True
+
+    def take_backend(self, chunk: bytes) -> bool:
+        """Whether the chunk goes to the frontend as it is."""
+        if self._under_way is None:
+            return False
+        known = self._under_way[1]
+        answer = accel.answer_rows(chunk, known.head, known.facts.returns_rows)
+        if answer < 0:
+            return False
+        self._under_way = None
+        state = self._state
+        state.status = answer & 0xFF
+        if known.text is not None:
+            self._keep_names(known, known.text)
+        if state.status == IDLE:
+            state.registry.end_transaction()
+        counts = state.context.lane_counts
+        kind = known.facts.kind
+        counts.statements[kind] = counts.statements.get(kind, 0) + 1
+        counts.rows += answer >> 8
+        counts.size_bytes += len(chunk)
+        return True
+
+    def take_under_way(self) -> bytes | None:
+        """Return what was passed and is not answered, which the session has to adopt."""
+        if self._under_way is None:
+            return None
+        chunk, _ = self._under_way
+        self._under_way = None
+        return chunk
+
+    # learning
+
+    def close(self) -> bool:
+        """The session takes what comes; return whether it was at rest until now."""
+        was_open, self._open = self._open, False
+        return was_open
+
+    def watch(self, chunk: bytes, commands: Sequence[Command]) -> None:
+        """Note what the session, at rest until then, has made of a chunk of the frontend."""
+        self._candidate = None
+        judged = [one.judgement for one in commands if isinstance(one, Judged)]
+        if len(judged) != 1 or judged[0].findings or judged[0].verdict is not Action.ALLOW:
+            return
+        key = self._key_of(chunk)
+        if key is not None:
+            self._candidate = self._candidate_of(key)
+
+    def learn(self, chunk: bytes) -> None:
+        """Open the lane if the session is at rest, and learn from the answer that it just took."""
+        state = self._state
+        candidate, self._candidate = self._candidate, None
+        self._open = (
+            state.phase is Phase.READY
+            and not state.pending
+            and not (state.skipping or state.copying_in or state.own_query)
+            and not (state.cancelling or state.waits_for_worker)
+            and state.cut is None
+            and state.doomed is None
+            and state.conforming
+            and state.path is not None
+        )
+        if candidate is None or not self._open or self._book is None:
+            return
+        if self._seen != (state.catalog, state.encoding):
+            return
+        head = _head_of(chunk)
+        if head is None or not self._is_free(candidate.facts, head):
+            return
+        if accel.answer_rows(chunk, head, candidate.facts.returns_rows) < 0:
+            return
+        known = Known(candidate.facts, head, candidate.makes, candidate.text)
+        self._book.put(candidate.key, known, len(head) + len(candidate.text or b"") + _ENTRY_BYTES)
+
+    def _candidate_of(self, key: Hashable) -> _Candidate | None:
+        state = self._state
+        pending = list(state.pending)
+        if any(getattr(one, "refusal", None) is not None for one in pending):
+            return None
+        first = pending[0] if pending else None
+        if isinstance(first, QueryPending):
+            if len(pending) != 1 or len(first.statements) != 1:
+                return None
+            facts = first.statements[0]
+            has_literals = isinstance(key, bytes) and (b"\x01" in key or b"\x02" in key)
+            fits = facts.fits_template or not has_literals
+            return _Candidate(key, facts) if fits and _is_everyday(facts) else None
+        bound = next((one for one in pending if isinstance(one, BindPending)), None)
+        if bound is None or not _is_everyday(bound.portal.facts):
+            return None
+        makes = first.name if isinstance(first, ParsePending) else None
+        return _Candidate(key, bound.portal.facts, makes, bound.portal.text)
+
+    def _is_free(self, facts: StatementFacts, head: bytes) -> bool:
+        """Whether no column of the answer is charged."""
+        at = 0
+        while at < len(head):
+            end = at + 1 + int.from_bytes(head[at + 1 : at + _HEADER_BYTES], "big")
+            if head[at] == Tag.ROW_DESCRIPTION:
+                columns = decode_row_description(head[at + _HEADER_BYTES : end])
+                if not plan_result(facts, columns, self._state.catalog, ()).is_free:
+                    return False
+            at = end
+        return True
+
+    # keys
+
+    def _key_of(self, chunk: bytes) -> Hashable | None:
+        if chunk[:1] == b"Q":
+            return accel.query_template(chunk)
+        found = accel.extended_key(chunk)
+        if found is None or found[0]:
+            return found
+        prepared = self._state.registry.prepared.get(found[2].decode("latin-1"))
+        if prepared is None or prepared.wrapped or prepared.catalog is not self._seen[0]:
+            return None
+        return (*found[:2], prepared.text, found[3])
+
+    def _find_book(self, catalog: Catalog | None) -> Book:
+        state = self._state
+        books = state.context.lane_books
+        version = None if catalog is None else (catalog.version, catalog.search_path)
+        key = (state.decisions.principal, version, state.encoding)
+        book = books.get(key)
+        if book is None:
+            book = TwoGenerations(BOOK_BYTES)
+            books.put(key, book, BOOK_BYTES)
+        return book
+
+    def _keep_names(self, known: Known, text: bytes) -> None:
+        registry = self._state.registry
+        if known.makes is not None:
+            registry.prepare(known.makes, Prepared(known.facts, text, self._seen[0]))
+        if self._state.status != IDLE:
+            registry.open("", Portal(known.facts, text))
+
+
+def _is_everyday(facts: StatementFacts) -> bool:
+    """Whether a statement is free, and changes nothing that the session keeps."""
+    return (
+        facts.kind in _KINDS
+        and not facts.reads_subjects
+        and not (facts.changes_session or facts.changes_catalog or facts.stages)
+        and not facts.side_doors
+        and not facts.rolls_back_to
+    )
+
+
+def _head_of(chunk: bytes) -> bytes | None:
+    """Return the frames before rows and CommandComplete; None: there are others."""
+    at = 0
+    while at + _HEADER_BYTES <= len(chunk) and chunk[at] in _HEAD:
+        at += 1 + int.from_bytes(chunk[at + 1 : at + _HEADER_BYTES], "big")
+    if at > len(chunk):
+        raise WireError("a message ends behind its chunk")
+    return chunk[:at] if chunk[at : at + 1] in {b"D", b"C"} else None
