@@ -227,7 +227,7 @@ cdef Py_ssize_t _cut(const u8* s, Py_ssize_t end, u8* out) noexcept nogil:
     return to
 
 
-def query_template(bytes chunk):
+cpdef object query_template(bytes chunk):
     """See ``proxy.accel._python.query_template``."""
     cdef Py_ssize_t size = PyBytes_GET_SIZE(chunk), length
     cdef const u8* p = <const u8*>PyBytes_AS_STRING(chunk)
@@ -242,11 +242,11 @@ def query_template(bytes chunk):
     return PyBytes_FromStringAndSize(<char*>out, length)
 
 
-def answer_rows(bytes chunk, bytes head, bint may_have_rows):
+cpdef long long answer_rows(bytes chunk, bytes head, bint may_have_rows) except -2:
     """See ``proxy.accel._python.answer_rows``."""
     cdef Py_ssize_t size = PyBytes_GET_SIZE(chunk), at = PyBytes_GET_SIZE(head), length
     cdef const u8* p = <const u8*>PyBytes_AS_STRING(chunk)
-    cdef long rows = 0
+    cdef long long rows = 0
     if size < at or memcmp(p, PyBytes_AS_STRING(head), at) != 0:
         return -1
     while at + HEADER <= size:
@@ -313,7 +313,7 @@ cdef Py_ssize_t _formats_at(const u8* p, Py_ssize_t at, Py_ssize_t end) noexcept
     return at
 
 
-def extended_key(bytes chunk):
+cpdef object extended_key(bytes chunk):
     """See ``proxy.accel._python.extended_key``."""
     cdef Py_ssize_t size = PyBytes_GET_SIZE(chunk), at = 0, end, name, name_end, formats
     cdef Py_ssize_t text, types
@@ -349,3 +349,197 @@ def extended_key(bytes chunk):
     if size - text != 15 or memcmp(p + text, b"E\0\0\0\x09\0\0\0\0\0S\0\0\0\x04", 15) != 0:
         return None
     return parses, describes, chunk[name:name_end], chunk[:at] + chunk[formats:end]
+
+
+cdef class LaneCounts:
+    """See ``proxy.accel.lane_state.LaneCounts``."""
+
+    cdef long long _statements[64]
+    cdef public long long rows
+    cdef public long long size_bytes
+
+    def __cinit__(self):
+        cdef int i
+        for i in range(64):
+            self._statements[i] = 0
+
+    @property
+    def statements(self):
+        return [self._statements[i] for i in range(64)]
+
+
+cdef class Known:
+    """See ``proxy.accel.lane_state.Known``."""
+
+    cdef public bytes head
+    cdef public bint may_have_rows
+    cdef public int kind
+    cdef public bytes makes
+    cdef public object value
+
+    def __init__(self, bytes head, bint may_have_rows, int kind, bytes makes, object value):
+        if not 0 <= kind < 64:
+            raise ValueError(kind)
+        self.head = head
+        self.may_have_rows = may_have_rows
+        self.kind = kind
+        self.makes = makes
+        self.value = value
+
+
+cdef class LaneState:
+    """See ``proxy.accel.lane_state.LaneState``."""
+
+    cdef public bint is_open
+    cdef public double valid_until
+    cdef public list epochs
+    cdef public object epoch
+    cdef public dict book
+    cdef public int status
+    cdef public bint has_ended
+    cdef LaneCounts _counts
+    cdef object _text_of
+    cdef object _made
+    cdef bytes _chunk
+    cdef Known _known
+
+    def __init__(self, LaneCounts counts, object text_of, object made):
+        self.epochs = [0]
+        self.epoch = 0
+        self.book = {}
+        self._counts = counts
+        self._text_of = text_of
+        self._made = made
+
+    cpdef bint passes_frontend(self, bytes chunk, double now) except -1:
+        if not self.is_open or self._known is not None or now >= self.valid_until:
+            return False
+        if self.epochs[0] != self.epoch:
+            return False
+        key = self.key_of(chunk)
+        if key is None:
+            return False
+        known = self.book.get(key)
+        if known is None:
+            return False
+        self._known = known
+        self._chunk = chunk
+        return True
+
+    cpdef bint passes_backend(self, bytes chunk) except -1:
+        cdef Known known = self._known
+        cdef long long answer
+        if known is None:
+            return False
+        answer = answer_rows(chunk, known.head, known.may_have_rows)
+        if answer < 0:
+            return False
+        self._known = None
+        self._chunk = None
+        self.status = answer & 0xFF
+        if self.status == c"I":
+            self.has_ended = True
+        if known.makes is not None:
+            self._made(known)
+        self._counts._statements[known.kind] += 1
+        self._counts.rows += answer >> 8
+        self._counts.size_bytes += PyBytes_GET_SIZE(chunk)
+        return True
+
+    def take_under_way(self):
+        cdef bytes chunk = self._chunk
+        self._chunk = None
+        self._known = None
+        return chunk
+
+    cpdef object key_of(self, bytes chunk):
+        if PyBytes_GET_SIZE(chunk) and PyBytes_AS_STRING(chunk)[0] == c"Q":
+            return query_template(chunk)
+        found = extended_key(chunk)
+        if found is None:
+            return None
+        parses, describes, statement, key = <tuple>found
+        text = b"" if parses else self._text_of(statement)
+        return None if text is None else (parses, describes, text, key)
+
+
+cdef extern from "<sys/socket.h>" nogil:
+    ssize_t recv(int fd, void* buffer, size_t size, int flags)
+    ssize_t send(int fd, const void* buffer, size_t size, int flags)
+    int MSG_NOSIGNAL
+    int MSG_DONTWAIT
+
+cdef extern from "<errno.h>" nogil:
+    int errno
+    int EAGAIN
+    int EWOULDBLOCK
+    int EINTR
+
+cdef extern from "<time.h>" nogil:
+    ctypedef long time_t
+    cdef struct timespec:
+        time_t tv_sec
+        long tv_nsec
+    int clock_gettime(int clock, timespec* value)
+    int CLOCK_MONOTONIC
+
+cdef enum:
+    CHUNK = 262144
+
+cdef u8 BUFFER[CHUNK]  # shared by all sockets: what is read is written or copied at once
+
+
+cdef inline double _now() noexcept nogil:
+    cdef timespec value
+    clock_gettime(CLOCK_MONOTONIC, &value)
+    return value.tv_sec + value.tv_nsec / 1e9
+
+
+cdef class SocketReader:
+    """The callback of a readable socket: recv, and send if the lane passes the chunk.
+
+    ``target``: the other side's socket while it takes bytes at once, else -1. ``took(chunk)``: what
+    the lane does not pass; ``partly(chunk, sent)``: what the other side did not take whole;
+    ``ended()``: the peer has closed.
+    """
+
+    cdef int _number
+    cdef bint _is_frontend
+    cdef public int target
+    cdef public LaneState lane
+    cdef object _took
+    cdef object _partly
+    cdef object _ended
+
+    def __init__(self, int number, bint is_frontend, object took, object partly, object ended):
+        self._number = number
+        self._is_frontend = is_frontend
+        self.target = -1
+        self._took = took
+        self._partly = partly
+        self._ended = ended
+
+    def __call__(self):
+        cdef ssize_t size, sent
+        cdef bint passes = False
+        cdef bytes chunk
+        size = recv(self._number, BUFFER, CHUNK, MSG_DONTWAIT)
+        if size < 0:
+            if errno == EAGAIN or errno == EWOULDBLOCK or errno == EINTR:
+                return
+            size = 0
+        if size == 0:
+            self._ended()
+            return
+        chunk = PyBytes_FromStringAndSize(<char*>BUFFER, size)
+        if self.lane is not None and self.target >= 0:
+            if self._is_frontend:
+                passes = self.lane.passes_frontend(chunk, _now())
+            else:
+                passes = self.lane.passes_backend(chunk)
+        if not passes:
+            self._took(chunk)
+            return
+        sent = send(self.target, PyBytes_AS_STRING(chunk), size, MSG_NOSIGNAL | MSG_DONTWAIT)
+        if sent != size:
+            self._partly(chunk, 0 if sent < 0 else sent)

@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import secrets
 import signal
 import sys
 from typing import TYPE_CHECKING, Final
 
 from proxy import accel
-from proxy.errors import ConfigurationError, VigieError
+from proxy.errors import ConfigurationError
 from proxy.meter.ledger import Ledger
 from proxy.metrics import Metrics
 from proxy.net import clock
 from proxy.net.http import serve_http
-from proxy.net.relay import Relay, Surroundings
+from proxy.net.listener import CannotListenError, Listener, cannot_listen
+from proxy.net.relay import Surroundings, accept
 from proxy.net.sinks import AuditLog, Sinks
 from proxy.net.workers import Workers
 from proxy.session import Context
@@ -25,6 +25,7 @@ from proxy.session import events as e
 from proxy.sql import Analyser
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
 
     from proxy.policy import Policy
@@ -34,12 +35,7 @@ if TYPE_CHECKING:
 PROBE_SECONDS: Final = 5.0
 DRAIN_SECONDS: Final = 5.0
 _SECRET_BYTES: Final = 32
-_BACKLOG: Final = 1024
 _log: Final = logging.getLogger("vigie")
-
-
-class CannotListenError(VigieError):
-    """An address cannot be had."""
 
 
 def serve(settings: Settings, policy: Policy) -> int:
@@ -83,16 +79,21 @@ async def _serve(settings: Settings, policy: Policy) -> None:
         stack.callback(probing.cancel)
         sinks = surroundings.sinks
 
+        def begin(connected: socket.socket) -> None:
+            accept(surroundings, connected)
+
         def readiness() -> list[str]:
             stopping = ["Vigie is stopping"] if stop.is_set() else []
             return [*stopping, *upstream.readiness(), *sinks.readiness()]
 
-        listeners = [await _listen(address, surroundings) for address in settings.listen]
+        listeners: list[Listener] = []
+        for address in settings.listen:
+            listeners.append(Listener(address, begin, option="--listen"))
+            stack.callback(listeners[-1].close)
         if settings.http is not None:  # only now: it may say that Vigie is ready
             await _serve_http(settings.http, sinks, readiness, stack)
         for listener in listeners:
-            for socket in listener.sockets:
-                host, port = socket.getsockname()[:2]
+            for host, port in listener.addresses:
                 _log.info("listening on %s port %d", host, port)
         _log.info("kernel %s", accel.IMPLEMENTATION)
         _log.info("policy %s, mode %s", policy.version, settings.mode.value)
@@ -162,16 +163,6 @@ def _secret(settings: Settings) -> bytes:
     return found[:64]  # the longest key that BLAKE2b takes
 
 
-async def _listen(address: Address, surroundings: Surroundings) -> asyncio.Server:
-    loop = asyncio.get_running_loop()
-    try:
-        return await loop.create_server(
-            lambda: Relay(surroundings).frontend, address.host, address.port, backlog=_BACKLOG
-        )
-    except OSError as error:
-        raise _cannot_listen(address, error, "--listen") from None
-
-
 async def _serve_http(
     address: Address,
     sinks: Sinks,
@@ -183,15 +174,8 @@ async def _serve_http(
             address.host, address.port, sinks.metrics, readiness, refresh=sinks.refresh
         )
     except OSError as error:
-        raise _cannot_listen(address, error, "--http") from None
+        raise cannot_listen(address, error, "--http") from None
     stack.callback(listener.close)
-
-
-def _cannot_listen(address: Address, error: OSError, option: str) -> CannotListenError:
-    why = os.strerror(error.errno).lower() if error.errno and error.errno > 0 else str(error)
-    return CannotListenError(
-        f"cannot listen on {address.host} port {address.port}: {why}; choose another by {option}"
-    )
 
 
 async def _end_sessions(surroundings: Surroundings) -> None:

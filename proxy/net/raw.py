@@ -1,0 +1,188 @@
+"""One non-blocking socket of a relay, without a transport in between.
+
+A chunk is read into one buffer that all sockets share, and written before the next one is read, so
+a session holds no more than what its peer does not take. A transport would copy, queue and call
+back for each chunk: a third of what a small transaction costs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from proxy.net.relay import Relay
+
+CHUNK_BYTES: Final = 256 * 1024
+HIGH_WATER_BYTES: Final = 256 * 1024  # of unsent bytes, before the other side is no longer read
+LOW_WATER_BYTES: Final = 64 * 1024
+LINGER_SECONDS: Final = 10.0  # to send the rest to a peer that does not read
+_AGAIN: Final = (BlockingIOError, InterruptedError)
+_BUFFER: Final = memoryview(bytearray(CHUNK_BYTES))
+
+
+class RawSide:
+    """The frontend's or the backend's socket; tells the relay what happens."""
+
+    def __init__(self, relay: Relay, *, is_frontend: bool) -> None:
+        self._relay = relay
+        self._is_frontend = is_frontend
+        self._loop = asyncio.get_running_loop()
+        self._socket: socket.socket | None = None
+        self._number = -1
+        self._reads = False
+        self._backlog: deque[bytes] = deque()  # what the peer has not taken, or has no socket yet
+        self._backlog_bytes = 0
+        self._is_congested = False
+        self._closing = False
+        self._is_ending = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a socket."""
+        return self._socket is not None
+
+    @property
+    def peer_address(self) -> str:
+        """The peer's address without its port; empty for a Unix socket."""
+        assert self._socket is not None
+        peer = self._socket.getpeername()
+        return str(peer[0]) if isinstance(peer, tuple) else ""
+
+    def attach(self, connected: socket.socket) -> None:
+        """Take a connected, non-blocking socket."""
+        self._socket, self._number = connected, connected.fileno()
+        if connected.family != socket.AF_UNIX:
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self._backlog:
+            self._loop.add_writer(self._number, self._flush)
+        if self._closing:
+            self.close()
+            return
+        self._relay.connected(self)
+        self.read(wanted=True)
+
+    def read(self, *, wanted: bool) -> None:
+        """Read on, or stop reading."""
+        if self._reads is wanted or self._socket is None:
+            return
+        self._reads = wanted
+        if wanted:
+            self._loop.add_reader(self._number, self._readable)
+        else:
+            self._loop.remove_reader(self._number)
+
+    def write(self, data: bytes) -> None:
+        """Send bytes, now or when the peer takes them."""
+        if self._backlog or self._socket is None:
+            if not (self._closing and self._socket is None):
+                self._keep(data)
+            return
+        try:
+            sent = self._socket.send(data)
+        except _AGAIN:
+            sent = 0
+        except OSError:
+            self._lost()
+            return
+        if sent < len(data):
+            self._keep(data[sent:])
+            self._loop.add_writer(self._number, self._flush)
+
+    def close(self) -> None:
+        """Close after everything was sent, or after a while."""
+        if self._socket is None or (self._closing and self._is_ending):
+            self._closing = True
+            return
+        self._closing = self._is_ending = True
+        self._loop.call_later(LINGER_SECONDS, self.abort)
+        self.read(wanted=True)
+        if not self._backlog:
+            self._end()
+
+    def abort(self) -> None:
+        """Close at once."""
+        self._closing = True
+        if self._socket is not None:
+            self._lost()
+
+    def _readable(self) -> None:
+        assert self._socket is not None
+        try:
+            size = self._socket.recv_into(_BUFFER)
+        except _AGAIN:
+            return
+        except OSError:
+            size = 0
+        if not size:
+            self._lost()
+        elif self._closing:
+            pass  # what still comes from a peer that was told to go
+        elif self._is_frontend:
+            self._relay.frontend_sent(bytes(_BUFFER[:size]))
+        else:
+            self._relay.backend_sent(bytes(_BUFFER[:size]))
+
+    def _keep(self, data: bytes) -> None:
+        self._backlog.append(data)
+        self._backlog_bytes += len(data)
+        if self._backlog_bytes > HIGH_WATER_BYTES and not self._is_congested:
+            self._is_congested = True
+            self._relay.congested(self, is_congested=True)
+
+    def _flush(self) -> None:
+        """The peer takes bytes again."""
+        connected = self._socket
+        if connected is None:
+            return
+        while self._backlog:
+            data = self._backlog[0]
+            try:
+                sent = connected.send(data)
+            except _AGAIN:
+                return
+            except OSError:
+                self._lost()
+                return
+            self._backlog_bytes -= sent
+            if sent < len(data):
+                self._backlog[0] = data[sent:]
+                break
+            self._backlog.popleft()
+        if self._is_congested and self._backlog_bytes <= LOW_WATER_BYTES:
+            self._is_congested = False
+            self._relay.congested(self, is_congested=False)
+        if not self._backlog:
+            self._loop.remove_writer(self._number)
+            if self._closing:
+                self._end()
+
+    def _end(self) -> None:
+        """Everything was sent: say so to a frontend, and wait until it closes.
+
+        Closed with bytes unread, the socket would be reset, and our last error with it. A backend
+        is told nothing but Terminate, and one in the middle of a result has to notice soon.
+        """
+        assert self._socket is not None
+        if not self._is_frontend:
+            self._lost()
+            return
+        try:
+            self._socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            self._lost()
+
+    def _lost(self) -> None:
+        """Close the socket and tell."""
+        connected, self._socket = self._socket, None
+        if connected is None:
+            return
+        self._closing = True
+        self._loop.remove_reader(self._number)
+        self._loop.remove_writer(self._number)
+        self._backlog.clear()
+        self._backlog_bytes = 0
+        connected.close()
+        self._loop.call_soon(self._relay.lost, self)
