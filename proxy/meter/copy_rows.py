@@ -18,6 +18,7 @@ _NULL: Final = b"\\N"
 _INT16: Final = struct.Struct(">h")
 _INT32: Final = struct.Struct(">i")
 _END: Final = -1
+_NULL_LENGTH: Final = -1
 _QUOTE: Final = ord('"')
 _COMMA: Final = ord(",")
 
@@ -106,11 +107,15 @@ def _split_binary(data: bytes) -> list[bytes | None] | None:
         at += 2
         if count == _END:
             return [] if at == len(data) else None
+        if count < 0:
+            return None
         values: list[bytes | None] = []
         for _ in range(count):
             (length,) = _INT32.unpack_from(data, at)
             at += 4
-            if length < 0:
+            if length < _NULL_LENGTH:
+                return None
+            if length == _NULL_LENGTH:
                 values.append(None)
                 continue
             values.append(data[at : at + length])

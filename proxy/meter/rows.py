@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from proxy.errors import WireError
 from proxy.meter.keys import canonical_value, hash_key
 from proxy.meter.ledger import Charge
 
@@ -24,13 +25,22 @@ class RowCharger:
         self.plan = plan
         self._secret = secret
         self._bytes_per_subject = bytes_per_subject
+        self._width = 1 + max(
+            (*(key.index for key in plan.keys), *plan.values, *plan.packed), default=-1
+        )
         self._fixed: tuple[tuple[bytes, ...], ...] = tuple(
             (hash_key(secret, space, value),) for space, value in plan.fixed
         )
 
     def charge_row(self, values: Sequence[bytes | None], size_bytes: int) -> Charge:
-        """Return the charge of one row; ``size_bytes`` is that of the message."""
+        """Return the charge of one row; ``size_bytes`` is that of the message.
+
+        Raises:
+            WireError: the row has fewer values than its description has columns.
+        """
         plan = self.plan
+        if len(values) < self._width:
+            raise WireError(f"a row has {len(values)} values, expected at least {self._width}")
         if plan.everything:
             anonymous = self._subjects_in(sum(len(v) for v in values if v is not None))
             return Charge(anonymous=anonymous, rows=1, size_bytes=size_bytes)
@@ -66,10 +76,12 @@ class RowCharger:
         return Charge(anonymous=anonymous, rows=1, size_bytes=size_bytes)
 
     def _keys_of(self, values: Sequence[bytes | None]) -> tuple[bytes, ...]:
+        # a key that is blank is nobody's: all rows without one would be one subject
         return tuple(
-            hash_key(self._secret, key.space, canonical_value(value, key.type_oid, key.form))
+            hash_key(self._secret, key.space, canonical)
             for key in self.plan.keys
             if (value := values[key.index]) is not None
+            and (canonical := canonical_value(value, key.type_oid, key.form))
         )
 
     def _subjects_in(self, size_bytes: int) -> int:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from proxy.terms.facts import StatementFacts
 
 _TEXTS: Final = "MDHWq"  # message, detail, hint, context, internal query
+_NAMES: Final = "sctdn"  # schema, column, table, data type, constraint
+_PAIR: Final = 2
 # data_exception, integrity_constraint_violation, with check option: their texts quote values.
 _QUOTING: Final = ("22", "23", "44")
 _OWN_CODE: Final = frozenset({Kind.DO, Kind.CALL, Kind.FUNCTION_CALL, Kind.OPAQUE})
@@ -45,17 +47,22 @@ def disclosed_bytes(
     if not fields.get("C", b"").decode("latin-1").startswith(_QUOTING):
         return 0  # the server's own wording, names of relations and columns
     haystack = b"\0".join(sent)
+    names = [fields[letter] for letter in _NAMES if fields.get(letter)]
     return sum(
         len(value)
         for letter in _TEXTS
-        for value in _quoted(fields.get(letter, b""))
+        for value in _quoted(fields.get(letter, b""), names)
         if value not in haystack
     )
 
 
-def _quoted(text: bytes) -> list[bytes]:
+def _quoted(text: bytes, names: Sequence[bytes]) -> list[bytes]:
+    for name in names:
+        text = text.replace(b'"' + name + b'"', b"")
+    if text.count(b'"') > _PAIR:  # a value may have quotes of its own
+        return [text[text.index(b'"') :]]
     found = []
     for match in _QUOTED.finditer(text):
         value = next((group for group in match.groups() if group), b"")
-        found += [part for part in value.split(b", ") if part]
+        found += [part for part in value.strip(b'"').split(b", ") if part]
     return found

@@ -93,10 +93,9 @@ class CatalogBook:
         page.catalog, page.read_at, page.change = catalog, now, change
         page.claimed_until = _NEVER
 
-    def failed(self, database: str, now: float) -> None:
-        """Note that it could not be read; sessions go on with what there is, for some seconds."""
-        page = self._page(database)
-        page.change, page.claimed_until = page.changes, now + _CLAIM_SECONDS
+    def release(self, database: str) -> None:
+        """Note that it could not be read by who began to."""
+        self._page(database).claimed_until = _NEVER
 
     def put_path(self, reader: Reader, path: tuple[str, ...], now: float) -> None:
         """Keep the path that a session of the reader began with."""

@@ -8,7 +8,6 @@ from proxy.errors import WireError
 from proxy.session.commands import Released
 from proxy.session.pending import (
     BindPending,
-    CopyEndPending,
     ExecutePending,
     FunctionPending,
     QueryPending,
@@ -67,11 +66,15 @@ class Completions:
         state = self._state
         if not isinstance(head, QueryPending | SyncPending | FunctionPending):
             raise WireError(f"ReadyForQuery, but {type(head).__name__} is not answered")
+        if isinstance(head, QueryPending) and head.index < len(head.statements):
+            raise WireError("ReadyForQuery, but a statement of the Query is not answered")
         if isinstance(head, FunctionPending):
+            if head.result is None and not head.failed:
+                raise WireError("ReadyForQuery, but the FunctionCall is not answered")
             self.released(head.result)
         state.pop()
         state.status = status
-        state.copying_in = False
+        state.read_subjects = False
         if status == IDLE:
             state.registry.end_transaction()
             if state.changed_catalog:  # visible to others only now
@@ -79,24 +82,17 @@ class Completions:
                 state.context.catalogs.changed(state.reader.database)
 
     def copying_in(self, head: Pending) -> None:
-        """The backend reads COPY data, and ignores each Sync until it has its end."""
+        """The backend reads COPY data, and ignores each Sync until it has their end."""
         state = self._state
-        ahead = list(state.pending)[1:]
-        kept: list[Pending] = [head]
-        ended = False
-        for one in ahead:
-            if isinstance(one, CopyEndPending):
-                ended = True
-            elif isinstance(one, SyncPending) and not ended:
-                state.settle(one)
-            elif not ended:
-                # the backend takes it for damaged COPY data; what would answer it is not known
-                raise WireError("a message other than CopyData was sent while COPY begins")
-            else:
-                kept.append(one)
-        state.pending.clear()
-        state.pending.extend(kept)
-        state.copying_in = not ended
+        if not isinstance(head, QueryPending | ExecutePending):
+            raise WireError(f"CopyInResponse does not answer {type(head).__name__}")
+        if head.copies:
+            head.copies -= 1
+            return
+        if head is not state.pending[-1]:  # the backend takes what follows for damaged COPY data
+            raise WireError("a message other than CopyData was sent ahead of COPY")
+        head.ends += 1
+        state.copying = head
 
     def released(self, result: Result | None) -> None:
         """Count what left."""
@@ -108,13 +104,23 @@ class Completions:
 
     def _take_effect(self, facts: StatementFacts, portal: Portal | None) -> None:
         state = self._state
+        ran = self._names.resolve_now(facts)
         state.registry.apply(facts, portal)
+        state.read_subjects |= ran.reads_subjects and ran.kind is not Kind.SET
         database = state.reader.database
-        if facts.stages:
-            state.context.catalogs.taint(database, facts.writes | facts.creates)
-        if facts.changes_catalog:
+        if ran.stages:
+            state.context.catalogs.taint(database, ran.writes | ran.creates)
+        changes_catalog = ran.changes_catalog or ran.kind is Kind.OPAQUE
+        if changes_catalog:
             state.context.catalogs.changed(database)
             state.changed_catalog = True
-        runs_code = facts.kind in {Kind.DO, Kind.CALL} or bool(facts.unknown_functions)
-        if facts.changes_session or facts.changes_catalog or runs_code:
+            if ran.creates:  # in this transaction they are not what the catalog says
+                state.touched |= ran.creates
+        if changes_catalog or may_change_session(ran):
             state.path, state.path_failed, state.changed_path = None, False, True
+
+
+def may_change_session(facts: StatementFacts) -> bool:
+    """Whether a statement may change how the next one is read: it says so, or runs any code."""
+    runs_code = facts.kind in {Kind.DO, Kind.CALL} or bool(facts.unknown_functions)
+    return facts.changes_session or runs_code or facts.opaque is not None

@@ -7,15 +7,13 @@ never look complete when it is not.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from proxy.session.commands import CancelBackend
-from proxy.session.pending import ExecutePending, ParsePending, QueryPending, SyncPending
+from proxy.session.pending import ExecutePending, SyncPending
 from proxy.session.state import Cut
-from proxy.session.statements import Prepared
-from proxy.terms.facts import Kind, StatementFacts
 from proxy.wire.backend import Tag
-from proxy.wire.encode import FLUSH
+from proxy.wire.encode import FLUSH, SYNC
 
 if TYPE_CHECKING:
     from proxy.session.completions import Completions
@@ -23,8 +21,6 @@ if TYPE_CHECKING:
     from proxy.session.refusal import Refusal
     from proxy.session.state import State
     from proxy.wire.frames import Frame, Piece, Run
-
-_NOTHING: Final = StatementFacts(Kind.OTHER)
 
 
 class Cutting:
@@ -44,6 +40,7 @@ class Cutting:
             state.fail(refusal.sqlstate, refusal.message, detail=refusal.detail, hint=refusal.hint)
             return
         state.cut = Cut(refusal)
+        state.flush()  # no Sync is taken before its end is known
 
     def _is_last(self) -> bool:
         """Whether nothing but a Sync was sent after what is cut."""
@@ -82,9 +79,8 @@ class Cutting:
         if cut is None or not cut.finished or state.cancelling:
             return
         state.cut = None
-        if cut.before_sync:
-            state.push(ParsePending("", Prepared(_NOTHING), cut.refusal))
-            state.to_backend(cut.refusal.parse() + FLUSH)
-        else:
-            state.push(QueryPending(b"", (), cut.refusal))
-            state.to_backend(cut.refusal.query())
+        state.push(ExecutePending("", refusal=cut.refusal))
+        if not cut.before_sync:
+            state.push(SyncPending())
+        # an Execute leaves the unnamed statement alone, as a result that failed would have
+        state.to_backend(cut.refusal.execute() + (FLUSH if cut.before_sync else SYNC))

@@ -100,30 +100,12 @@ class Decisions:
         self, budget: Budget, facts: StatementFacts, result: Result, out: list[Command]
     ) -> Refusal:
         """Tell that a budget is spent, and return what to say to the frontend."""
-        finding_id = self._context.new_id()
-        enforces = self._context.enforces
-        verdict = budget.action
-        finding = _of_budget(budget)
-        record = AuditRecord(
-            at=0.0,
-            finding_id=finding_id,
-            session_id=self._session_id,
-            principal=self.principal,
-            kind=RecordKind.CUT,
-            verdict=verdict,
-            mode=self._context.mode,
-            policy=self._context.policy.version,
-            carried_out=enforces and verdict >= Action.BLOCK,
-            findings=(finding,),
-            fingerprint=facts.fingerprint,
-            template=facts.template,
-            relations=tuple(sorted(facts.relations)),
-            charge=Charged(result.plan.method, budget.id, budget.measure, result.rows),
-        )
+        charge = Charged(result.plan.method, budget.id, budget.measure, result.rows)
+        record = self._cut_record(_of_budget(budget), facts, charge)
         out.append(Emit(record))
-        if verdict >= Action.BLOCK:
+        if budget.action >= Action.BLOCK:
             out.append(WasCut(budget.id))
-        return by_budget(finding_id, budget)
+        return by_budget(record.finding_id, budget)
 
     def overruns(
         self, budgets: Iterable[Budget], facts: StatementFacts, result: Result
@@ -134,10 +116,16 @@ class Decisions:
             self.cut(budget, facts, result, out)
         return out
 
-    def failed(self, where: str, error: Exception, out: list[Command]) -> Refusal:
-        """Tell of an error of ours in the middle of a result, and return what to say."""
-        out.append(_fault(where, error))
-        return by_error(self._context.new_id())
+    def failed(
+        self, where: str, error: Exception, facts: StatementFacts, out: list[Command]
+    ) -> Refusal | None:
+        """Tell of an error of ours in the middle of a result; return what to say if it ends it."""
+        context = self._context
+        passes = not context.enforces or context.on_internal_error is Action.ALLOW
+        action = Action.FLAG if passes else ERROR_FINDING.action
+        record = self._cut_record(replace(ERROR_FINDING, action=action), facts, None)
+        out += (_fault(where, error), Emit(record))
+        return None if passes else by_error(record.finding_id)
 
     def _judge(self, facts: StatementFacts, out: list[Command]) -> tuple[Judgement, bool]:
         failed = (facts.opaque or "").startswith(_INTERNAL)
@@ -157,6 +145,27 @@ class Decisions:
             action = Action.FLAG if action is Action.ALLOW else action
             return Judgement(action, 100, (replace(ERROR_FINDING, action=action),)), True
         return judgement, failed
+
+    def _cut_record(
+        self, finding: Finding, facts: StatementFacts, charge: Charged | None
+    ) -> AuditRecord:
+        context = self._context
+        return AuditRecord(
+            at=0.0,
+            finding_id=context.new_id(),
+            session_id=self._session_id,
+            principal=self.principal,
+            kind=RecordKind.CUT,
+            verdict=finding.action,
+            mode=context.mode,
+            policy=context.policy.version,
+            carried_out=context.enforces and finding.action >= Action.BLOCK,
+            findings=(finding,),
+            fingerprint=facts.fingerprint,
+            template=facts.template,
+            relations=tuple(sorted(facts.relations)),
+            charge=charge,
+        )
 
     def _record(
         self, finding_id: str, facts: StatementFacts, judgement: Judgement, *, carried_out: bool

@@ -8,13 +8,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from proxy.errors import WireError
 from proxy.session.bound_keys import row_limit
 from proxy.session.commands import AskWorker
+from proxy.session.completions import may_change_session
 from proxy.session.decisions import PASSES, Decision
+from proxy.session.large import EMPTY, Large
+from proxy.session.names import as_backend
 from proxy.session.pending import (
     BindPending,
     ClosePending,
-    CopyEndPending,
     DescribePending,
     ExecutePending,
     FunctionPending,
@@ -30,7 +33,6 @@ from proxy.wire.frames import HEADER_BYTES, Frame, Piece, Run
 from proxy.wire.frontend import (
     Tag,
     decode_bind,
-    decode_bind_names,
     decode_execute,
     decode_parse,
     decode_query,
@@ -38,7 +40,7 @@ from proxy.wire.frontend import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from proxy.session.commands import Command
     from proxy.session.names import Names
@@ -47,7 +49,9 @@ if TYPE_CHECKING:
 
 _READS: Final = frozenset({Kind.SELECT, Kind.FETCH, Kind.SHOW, Kind.EXPLAIN})
 _COPIES: Final = frozenset({Kind.COPY_OUT, Kind.COPY_IN})
-_STREAMED: Final = frozenset({Tag.COPY_DATA, Tag.BIND, Tag.COPY_FAIL})
+_OPENS: Final = frozenset({Tag.PARSE, Tag.BIND, Tag.DESCRIBE, Tag.EXECUTE, Tag.CLOSE})
+_ENDS: Final = frozenset({Tag.QUERY, Tag.FUNCTION_CALL})
+_KEPT_PARAMETER_BYTES: Final = 1 << 16  # of larger ones it is not known what they name
 
 
 class Inbound:
@@ -56,10 +60,15 @@ class Inbound:
     def __init__(self, state: State, names: Names) -> None:
         self._state = state
         self._names = names
+        self._large = Large(state, names)
 
     def take(self, shape: Frame | Run | Piece) -> bool:
         """Take one message; False: its text is read elsewhere first, give it again then."""
         state = self._state
+        if shape.tag in _OPENS:
+            state.segment_open = True
+        elif shape.tag in _ENDS:
+            state.segment_open = False
         match shape:
             case Frame(tag=Tag.QUERY):
                 return self._query(shape)
@@ -75,7 +84,7 @@ class Inbound:
                 state.to_backend(shape.raw)
                 state.close(terminate=False)
             case Piece():
-                self._piece(shape)
+                self._large.take(shape)
             case _:
                 self._step(shape)
         return True
@@ -84,51 +93,27 @@ class Inbound:
         """Pass on a message that nothing is decided about, and keep in step."""
         state = self._state
         match shape.tag:
+            case Tag.SYNC if state.copying is not None:
+                return  # the backend ignores it within COPY, but not if COPY has just failed
             case Tag.SYNC:
-                if not state.copying_in:
-                    state.skipping = False
-                    state.doomed = None
-                    state.segment_writes = False
-                    state.push(SyncPending())
+                state.segment_open = state.skipping = state.segment_writes = False
+                state.doomed = None
+                state.push(SyncPending())
             case Tag.DESCRIBE:
-                target = decode_target(shape.raw[HEADER_BYTES:])
-                kind, name = (target.kind, target.name) if target else ("S", "")
+                kind, name = _target_of(shape)
                 if kind == "P" and (portal := self._names.portal(name)) is not None:
                     portal.described = True
                 state.push(DescribePending(kind, name))
             case Tag.CLOSE:
-                target = decode_target(shape.raw[HEADER_BYTES:])
-                kind, name = (target.kind, target.name) if target else ("S", "")
-                state.push(ClosePending(kind, name))
+                state.push(ClosePending(*_target_of(shape)))
             case Tag.COPY_DONE | Tag.COPY_FAIL:
-                if state.copying_in:
-                    state.copying_in = False
-                else:
-                    state.push(CopyEndPending())
+                state.end_copy()
+            case Tag.FLUSH if len(shape.raw) != HEADER_BYTES:
+                # an error to the backend, which would then skip to a Sync
+                raise WireError(f"Flush has {len(shape.raw)} bytes, expected {HEADER_BYTES}")
             case _:
                 pass
         state.to_backend(shape.raw)
-
-    def _piece(self, piece: Piece) -> None:
-        """Pass on a message that is larger than what is read at once."""
-        state = self._state
-        if piece.tag not in _STREAMED:
-            state.fail(
-                "54000",
-                f"message {chr(piece.tag)!r} has {piece.size} bytes,"
-                f" limit {state.context.max_statement_bytes}",
-                hint="Send large values as parameters or by COPY.",
-            )
-            return
-        if piece.first and piece.tag == Tag.BIND:
-            names = decode_bind_names(piece.raw[HEADER_BYTES:])
-            prepared = None if names is None else self._names.prepared(names[1])
-            if names is None or prepared is None:
-                state.fail("08P01", "invalid message format: Bind")
-                return
-            portal = Portal(prepared.facts, prepared.text)
-            state.push(BindPending(names[0], names[1], portal))
-        state.to_backend(piece.raw)
 
     # simple query
 
@@ -136,7 +121,7 @@ class Inbound:
         state = self._state
         text = decode_query(frame.body)
         if text is None:
-            self._send_query(frame, b"", (), malformed(state.context.new_id(), "Query"))
+            self._send_query(frame, b"", (), self._refused(malformed, "Query"))
             return True
         if state.doomed is not None:
             self._send_query(frame, text, (), state.doomed)
@@ -155,8 +140,16 @@ class Inbound:
         guarded = state.context.enforces and any(
             facts.returns_rows and facts.reads_subjects for facts in resolved
         )
-        self._send_query(frame, text, statements, decision.refusal, guarded=guarded)
+        unsettles = any(may_change_session(one) or one.changes_catalog for one in resolved)
+        self._send_query(
+            frame, text, statements, decision.refusal, guarded=guarded, unsettles=unsettles
+        )
         return True
+
+    def _refused(self, make: Callable[[str, str], Refusal], what: str) -> Refusal | None:
+        """Return a refusal of what the backend would refuse as well; observing, it will."""
+        context = self._state.context
+        return make(context.new_id(), what) if context.enforces else None
 
     def _send_query(
         self,
@@ -166,9 +159,15 @@ class Inbound:
         refusal: Refusal | None,
         *,
         guarded: bool = False,
+        unsettles: bool = False,
     ) -> None:
         state = self._state
-        state.push(QueryPending(text, statements, refusal, guarded and refusal is None))
+        pending = QueryPending(text, statements, refusal)
+        if refusal is None:
+            pending.guarded, pending.unsettles = guarded, unsettles
+            pending.copies = sum(facts.kind is Kind.COPY_IN for facts in statements)
+            pending.ends = pending.copies
+        state.push(pending)
         state.to_backend(frame.raw if refusal is None else refusal.query())
 
     def _absent(self, resolved: Sequence[StatementFacts]) -> Refusal | None:
@@ -179,7 +178,7 @@ class Inbound:
         name = facts.prepared if facts.kind is Kind.EXECUTE else facts.cursor
         if name is None or not (facts.opaque or "").endswith(NOT_MADE):
             return None
-        return missing(self._state.context.new_id(), name)
+        return self._refused(missing, name)
 
     def _replace_absent(
         self, refusal: Refusal, kind: Kind, text: bytes, statements: tuple[StatementFacts, ...]
@@ -195,10 +194,11 @@ class Inbound:
         state = self._state
         parse = decode_parse(frame.body)
         if parse is None:
-            state.doomed = malformed(state.context.new_id(), "Parse")
-            state.push(ParsePending("", Prepared(_EMPTY), state.doomed))
-            state.to_backend(state.doomed.parse())
+            state.doomed = state.doomed or self._refused(malformed, "Parse")
+            state.push(ParsePending("", Prepared(EMPTY), state.doomed))
+            state.to_backend(frame.raw if state.doomed is None else state.doomed.parse())
             return True
+        name = as_backend(parse.statement)
         statements = self._facts(parse.text)
         if statements is None:
             return False
@@ -211,13 +211,19 @@ class Inbound:
             if self._terminates(decision):
                 return True
             refusal = decision.refusal
-        prepared = Prepared(facts, parse.text, state.catalog)
-        state.push(ParsePending(parse.statement, prepared, refusal))
+        prepared = Prepared(
+            facts,
+            parse.text,
+            state.catalog,
+            encoding=state.encoding,
+            conforming=state.conforming,
+        )
+        state.push(ParsePending(name, prepared, refusal))
         if refusal is None:
             state.to_backend(frame.raw)
         else:
             state.doomed = refusal
-            state.to_backend(refusal.parse(parse.statement.encode("latin-1")))
+            state.to_backend(refusal.parse(name.encode()))
         return True
 
     def _decide_quietly(self, facts: StatementFacts) -> Decision:
@@ -232,13 +238,13 @@ class Inbound:
         state = self._state
         bind = decode_bind(frame.body)
         if bind is None:
-            refusal = malformed(state.context.new_id(), "Bind")
-            self._send_bind(frame, "", "", Portal(_EMPTY), refusal)
+            self._send_bind(frame, "", "", Portal(EMPTY), self._refused(malformed, "Bind"))
             return
-        prepared = self._names.prepared(bind.statement)
+        portal_name, name = as_backend(bind.portal), as_backend(bind.statement)
+        prepared = self._names.prepared(name)
         if prepared is None:
-            refusal = state.doomed or missing(state.context.new_id(), bind.statement)
-            self._send_bind(frame, bind.portal, bind.statement, Portal(_EMPTY), refusal)
+            refusal = state.doomed or self._refused(missing, bind.statement)
+            self._send_bind(frame, portal_name, name, Portal(EMPTY), refusal)
             return
         portal = Portal(
             self._names.current(prepared),
@@ -246,14 +252,16 @@ class Inbound:
             parameters=bind.parameters,
             parameter_formats=bind.formats,
         )
+        if portal.kept_bytes > _KEPT_PARAMETER_BYTES:
+            portal.parameters = portal.parameter_formats = ()
         if state.doomed is not None:
-            self._send_bind(frame, bind.portal, bind.statement, portal, None)
+            self._send_bind(frame, portal_name, name, portal, None)
             return
         (resolved,) = self._names.resolve_ahead([_with_limit(portal.facts, bind)])
         decision = state.decisions.decide([resolved], state.out)
         if self._terminates(decision):
             return
-        self._send_bind(frame, bind.portal, bind.statement, portal, decision.refusal)
+        self._send_bind(frame, portal_name, name, portal, decision.refusal)
 
     def _send_bind(
         self, frame: Frame, name: str, statement: str, portal: Portal, refusal: Refusal | None
@@ -269,17 +277,15 @@ class Inbound:
     def _execute(self, frame: Frame) -> None:
         state = self._state
         execute = decode_execute(frame.body)
-        name = execute[0] if execute is not None else ""
+        name = as_backend(execute[0]) if execute is not None else ""
         portal = self._names.portal(name)
         if portal is None or execute is None:
-            refusal = state.doomed or (
-                malformed(state.context.new_id(), "Execute")
-                if execute is None
-                else missing(state.context.new_id(), name)
+            missed = (
+                self._refused(missing, name) if execute else self._refused(malformed, "Execute")
             )
-            state.doomed = refusal
-            state.push(ExecutePending(name, refusal=refusal))
-            state.to_backend(refusal.execute())
+            state.doomed = refusal = state.doomed or missed
+            state.push(ExecutePending(name, refusal=refusal, unsettles=True))
+            state.to_backend(frame.raw if refusal is None else refusal.execute())
             return
         (facts,) = self._names.resolve_ahead([portal.facts])
         reads = facts.returns_rows and facts.reads_subjects
@@ -291,7 +297,13 @@ class Inbound:
         writes = facts.kind not in _READS
         guarded = reads and state.context.enforces and state.doomed is None
         keeps_sync = guarded and (writes or state.segment_writes)
-        state.push(ExecutePending(name, portal.facts, guarded, keeps_sync))
+        copies = int(portal.facts.kind is Kind.COPY_IN and state.doomed is None)
+        unsettles = may_change_session(facts) or facts.changes_catalog
+        state.push(
+            ExecutePending(
+                name, portal.facts, guarded, keeps_sync, unsettles, copies=copies, ends=copies
+            )
+        )
         state.segment_writes |= writes
         state.to_backend(frame.raw)
 
@@ -319,12 +331,18 @@ class Inbound:
         found = state.decisions.facts_of(
             text, state.encoding, state.catalog, conforming=state.conforming, out=state.out
         )
-        if len(found) > 1 and any(facts.changes_session for facts in found):
+        creates = {relation for facts in found for relation in facts.creates}
+        sets = any(facts.changes_session for facts in found)
+        catalog = state.catalog
+        if len(found) > 1 and (creates or sets) and catalog is not None:
             # what the first changes, the next is read with
-            catalog = state.catalog
-            blind = None if catalog is None else catalog.with_search_path(None)
+            changed = catalog.with_tainted(creates)
             found = state.decisions.facts_of(
-                text, state.encoding, blind, conforming=state.conforming, out=state.out
+                text,
+                state.encoding,
+                changed.with_search_path(None) if sets else changed,
+                conforming=state.conforming,
+                out=state.out,
             )
         return found
 
@@ -337,8 +355,12 @@ class Inbound:
         return True
 
 
+def _target_of(shape: Frame | Run) -> tuple[str, str]:
+    target = decode_target(shape.raw[HEADER_BYTES:])
+    return (target.kind, as_backend(target.name)) if target else ("S", "")
+
+
 NOT_MADE: Final = unknown_name(StatementFacts(Kind.OTHER), "").opaque or ""
-_EMPTY: Final = StatementFacts(Kind.OPAQUE, opaque="malformed message")
 
 
 def _with_limit(facts: StatementFacts, bind: Bind) -> StatementFacts:

@@ -132,7 +132,8 @@ class Lane:
         self._open = (
             state.phase is Phase.READY
             and not state.pending
-            and not (state.skipping or state.copying_in or state.own_query)
+            and not (state.skipping or state.segment_open or state.own_query)
+            and state.copying is None
             and not (state.cancelling or state.waits_for_worker)
             and state.cut is None
             and state.doomed is None
@@ -191,7 +192,9 @@ class Lane:
         if found is None or found[0]:
             return found
         prepared = self._state.registry.prepared.get(found[2].decode("latin-1"))
-        if prepared is None or prepared.wrapped or prepared.catalog is not self._seen[0]:
+        if prepared is None or prepared.wrapped or prepared.encoding != self._seen[1]:
+            return None
+        if prepared.catalog is not self._seen[0]:
             return None
         return (*found[:2], prepared.text, found[3])
 
@@ -209,7 +212,8 @@ class Lane:
     def _keep_names(self, known: Known, text: bytes) -> None:
         registry = self._state.registry
         if known.makes is not None:
-            registry.prepare(known.makes, Prepared(known.facts, text, self._seen[0]))
+            made = Prepared(known.facts, text, self._seen[0], encoding=self._seen[1])
+            registry.prepare(known.makes, made)
         if self._state.status != IDLE:
             registry.open("", Portal(known.facts, text))
 

@@ -63,7 +63,8 @@ class Metering:
             case DescribePending(kind="P", name=name):
                 portal = state.registry.portals.get(name)
                 if portal is not None:
-                    portal.result = self._planned(self._facts_of(portal), columns, portal)
+                    facts = portal.planned_for = self._facts_of(portal)
+                    portal.result = self._planned(facts, columns, portal)
                 state.pop()
             case DescribePending():
                 state.pop()
@@ -99,12 +100,7 @@ class Metering:
             case ExecutePending(result=result) if result is not None:
                 return result
             case ExecutePending(name=name):
-                portal = self._state.registry.portals.get(name)
-                if portal is not None and portal.result is not None:
-                    return portal.result
-                facts = self._running(head)
-                free = portal is not None and not facts.reads_subjects
-                head.result = self._result(FREE if free else BY_BYTES)
+                head.result = self._portal_result(head, self._state.registry.portals.get(name))
                 return head.result
             case FunctionPending():
                 head.result = head.result or self._result(BY_BYTES)
@@ -114,6 +110,17 @@ class Metering:
                 return head.result
             case _:
                 raise WireError(f"a row does not answer {type(head).__name__}")
+
+    def _portal_result(self, head: ExecutePending, portal: Portal | None) -> Result:
+        facts = self._running(head)
+        if portal is not None and portal.result is not None:
+            # what EXECUTE or FETCH runs may be another since the portal was described
+            is_named = portal.facts.kind in {Kind.EXECUTE, Kind.FETCH}
+            if not is_named or portal.planned_for == facts:
+                return portal.result
+        elif portal is not None and not facts.reads_subjects:
+            return self._result(FREE)
+        return self._result(BY_BYTES)
 
     def _planned(
         self, facts: StatementFacts, columns: Sequence[ResultColumn], portal: Portal | None
@@ -144,12 +151,14 @@ class Metering:
         result = self.result_of(head)
         try:
             end, budget = self._admit(shape, result)
+        except WireError:
+            raise  # the backend's fault, and nothing after it can be trusted
         except Exception as error:  # noqa: BLE001 - fail closed
-            refusal = state.decisions.failed("meter", error, state.out)
-            if state.context.enforces and state.context.on_internal_error is not Action.ALLOW:
-                self._cutting.begin(refusal)
-            else:
+            refusal = state.decisions.failed("meter", error, self._running(head), state.out)
+            if refusal is None:
                 state.to_frontend(shape.raw)
+            else:
+                self._cutting.begin(refusal)
             return
         if end:
             state.to_frontend(shape.raw if end == len(shape.raw) else shape.raw[:end])
@@ -200,10 +209,12 @@ class Metering:
     def admits_setting(self, size_bytes: int) -> bool:
         """Charge a ParameterStatus that comes while subjects are read; whether it may leave."""
         state = self._state
-        if not state.pending:
-            return True
-        facts = self._running(state.pending[0])
-        if facts.kind is Kind.SET or not facts.reads_subjects:
+        head = state.pending[0] if state.pending else None
+        # it is reported when all is done: what was done counts, not what follows
+        done = isinstance(head, QueryPending) and head.index >= len(head.statements)
+        facts = _NOBODY if head is None or done else self._running(head)
+        reads = facts.reads_subjects and facts.kind is not Kind.SET
+        if not reads and not state.read_subjects:
             return True
         return self._charge(size_bytes, facts) is None
 
@@ -219,7 +230,10 @@ class Metering:
     def _charge(self, size_bytes: int, facts: StatementFacts) -> Refusal | None:
         state = self._state
         result = self._result(BY_BYTES)
-        budget = result.admit_text(size_bytes, state.now)
+        try:
+            budget = result.admit_text(size_bytes, state.now)
+        except Exception as error:  # noqa: BLE001 - fail closed
+            return state.decisions.failed("meter", error, facts, state.out)
         if budget is None:
             return None
         refusal = state.decisions.cut(budget, facts, result, state.out)
@@ -247,8 +261,8 @@ class Metering:
             case ExecutePending(name=name):
                 portal = self._state.registry.portals.get(name)
                 return _UNKNOWN if portal is None else self._facts_of(portal)
-            case FunctionPending(facts=facts):
-                return facts
+            case FunctionPending(refusal=None):
+                return _UNKNOWN
             case QueryPending(refusal=None, text=text) if text:
                 return _UNKNOWN
             case _:

@@ -6,8 +6,9 @@ Source: PostgreSQL documentation, "Extended Query", "PREPARE", "DECLARE", "EXECU
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from proxy.errors import WireError
 from proxy.session.pending import (
     BindPending,
     ClosePending,
@@ -19,6 +20,7 @@ from proxy.session.statements import (
     Portal,
     Prepared,
     inner_of,
+    plain,
     prepared_by,
     run_by,
     unknown_name,
@@ -29,6 +31,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from proxy.session.state import State
+
+
+LONGEST_NAME: Final = 63  # bytes; NAMEDATALEN - 1
+
+
+def as_backend(name: str) -> str:
+    """Return a name of a message as the backend keeps it: longer ones are one and the same.
+
+    Raises:
+        WireError: it is not ASCII; what it is then depends on encodings, and two may be one.
+    """
+    if not name.isascii():
+        raise WireError("a name of a prepared statement or portal is not ASCII")
+    return name[:LONGEST_NAME]
 
 
 class Names:
@@ -95,9 +111,12 @@ class Names:
         catalog = state.catalog
         if not prepared.text or (catalog is prepared.catalog and catalog is not None):
             return prepared.facts
-        encoding = "UTF8" if prepared.wrapped else state.encoding
         found = state.decisions.facts_of(
-            prepared.text, encoding, catalog, conforming=state.conforming, out=state.out
+            prepared.text,
+            prepared.encoding,
+            catalog,
+            conforming=prepared.conforming,
+            out=state.out,
         )
         return inner_of(found[0]) if prepared.wrapped else found[0]
 
@@ -116,7 +135,7 @@ class Names:
             case Kind.EXPLAIN | Kind.EXPLAIN_ANALYZE | Kind.CREATE_TABLE_AS if facts.prepared:
                 if prepared is None:
                     return unknown_name(facts, "prepared statement")
-                return _reads_as(facts, self.current(prepared))
+                return _reads_as(facts, plain(self.current(prepared)))
             case _:
                 return facts
 
@@ -175,6 +194,6 @@ def _deallocates(facts: StatementFacts, name: str) -> bool:
 
 
 def _closes(facts: StatementFacts, name: str) -> bool:
-    if facts.discards or facts.rolls_back_to:
+    if facts.discards:  # ROLLBACK TO drops some, but no name becomes that of another
         return True
     return facts.kind is Kind.CLOSE and facts.cursor in {None, name}

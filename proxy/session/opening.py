@@ -5,7 +5,6 @@ Source: PostgreSQL documentation, "Start-up", "SSL Session Encryption", "Canceli
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING, Final
 
 from proxy.errors import WireError
@@ -31,13 +30,17 @@ from proxy.wire.startup import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
+
+    Settings = Sequence[tuple[str, str]]
 
 _NO: Final = b"N"
 _MAJOR: Final = 3
 _MAX_ASKED: Final = 8  # SSLRequest and GSSENCRequest, each once, in reason
 _ON: Final = frozenset({"on", "true", "yes", "1", "t", "y"})
 # What makes no difference to the search_path that a session begins with.
+_WITH_VALUE: Final = "BCDWcdfhkNprStvx-"  # letters of postgres that take a value
+_SPACES: Final = " \t\n\r\v\f"
 _NEUTRAL: Final = frozenset({"user", "database", "application_name", "client_encoding"})
 
 
@@ -110,13 +113,14 @@ class Opening:
         database = parameters.get("database") or role
         name = parameters.get("application_name", "")
         principal = Principal(role, database, state.address, name)
+        # as they came: how the backend reads them decides with which search_path it begins
+        asked = sorted((key, value) for key, value in parameters.items() if key not in _NEUTRAL)
+        state.login(principal, Reader(role, database, tuple(asked)))
         settings = _settings(parameters)
-        options = sorted((key, value) for key, value in settings.items() if key not in _NEUTRAL)
-        state.login(principal, Reader(role, database, tuple(options)))
         facts = _asks_for(startup, settings)
         if facts is not None and self._is_refused(facts):
             return
-        state.encoding = settings.get("client_encoding", state.encoding)
+        state.encoding = dict(settings).get("client_encoding", state.encoding)
         state.phase = Phase.AUTHENTICATION
         state.out.append(OpenBackend())
         state.to_backend(startup.raw)
@@ -133,42 +137,57 @@ class Opening:
         return True
 
 
-def _asks_for(startup: StartupMessage, settings: Mapping[str, str]) -> StatementFacts | None:
+def _asks_for(startup: StartupMessage, settings: Settings) -> StatementFacts | None:
     """Return what there is to judge about a start-up; None: nothing."""
     if startup.is_replication:
         return StatementFacts(Kind.REPLICATION, side_doors=frozenset({SideDoor.REPLICATION}))
-    doors: set[SideDoor] = set()
-    if settings.get("standard_conforming_strings", "on").lower() not in _ON:
-        doors.add(SideDoor.LEXER_SETTING)
-    if settings.get("backslash_quote", "safe_encoding").lower() != "safe_encoding":
-        doors.add(SideDoor.LEXER_SETTING)
-    if not is_safe_encoding(settings.get("client_encoding", "UTF8")):
-        doors.add(SideDoor.LEXER_SETTING)
-    if {"role", "session_authorization"} & settings.keys():
-        doors.add(SideDoor.SESSION_IDENTITY)
+    doors = {door for name, value in settings if (door := _door(name, value)) is not None}
     return StatementFacts(Kind.SET, side_doors=frozenset(doors)) if doors else None
 
 
-def _settings(parameters: Mapping[str, str]) -> dict[str, str]:
-    """Return the settings of a StartupMessage, those in ``options`` included.
+def _door(name: str, value: str) -> SideDoor | None:
+    match name:
+        case "standard_conforming_strings" if value.lower() not in _ON:
+            return SideDoor.LEXER_SETTING
+        case "backslash_quote" if value.lower() != "safe_encoding":
+            return SideDoor.LEXER_SETTING
+        case "client_encoding" if not is_safe_encoding(value):
+            return SideDoor.LEXER_SETTING
+        case "role" | "session_authorization":
+            return SideDoor.SESSION_IDENTITY
+        case _:
+            return None
 
-    Source: PostgreSQL's ``process_postgres_switches``: ``-c name=value`` and ``--name=value``;
-    names are folded, a dash in them is an underscore.
+
+def _settings(parameters: Mapping[str, str]) -> Settings:
+    """Return the settings of a StartupMessage in the order in which the backend applies them.
+
+    Those in ``options`` come first.
     """
-    found = {_fold(name): value for name, value in parameters.items() if name != "options"}
-    words = _words(parameters.get("options", ""))
-    for position, word in enumerate(words):
-        if word.startswith("--"):
-            assignment = word[2:]
-        elif word == "-c":
-            assignment = words[position + 1] if position + 1 < len(words) else ""
-        elif word.startswith("-c"):
-            assignment = word[2:]
-        else:
-            continue
-        name, _, value = assignment.partition("=")
-        found[_fold(name)] = value
+    found = [
+        (_fold(name), value)
+        for name, _, value in (one.partition("=") for one in _switches(parameters))
+    ]
+    found += [(_fold(name), value) for name, value in parameters.items() if name != "options"]
     return found
+
+
+def _switches(parameters: Mapping[str, str]) -> Iterator[str]:
+    """Yield each ``name=value`` in ``options``.
+
+    Source: PostgreSQL's ``process_postgres_switches`` and getopt: ``-c name=value``,
+    ``--name=value``, and letters run together: ``-sc name=value``.
+    """
+    words = iter(_words(parameters.get("options", "")))
+    for word in words:
+        if not word.startswith("-"):
+            continue
+        for position, letter in enumerate(word[1:], 2):
+            if letter in _WITH_VALUE:
+                value = word[position:] or next(words, "")
+                if letter in "c-":
+                    yield value
+                break
 
 
 def _fold(name: str) -> str:
@@ -176,10 +195,16 @@ def _fold(name: str) -> str:
 
 
 def _words(options: str) -> list[str]:
-    """Split as the server does: at spaces, a backslash takes the next character along."""
-    lexer = shlex.shlex(options, posix=True, punctuation_chars=False)
-    lexer.whitespace_split, lexer.quotes, lexer.commenters = True, "", ""
-    try:
-        return list(lexer)
-    except ValueError:
-        return options.split()
+    """Split as PostgreSQL's ``pg_split_opts``: a backslash takes the next character along."""
+    words: list[str] = []
+    word: str | None = None
+    characters = iter(options)
+    for character in characters:
+        if character in _SPACES:
+            if word is not None:
+                words.append(word)
+            word = None
+        else:
+            taken = next(characters, "") if character == "\\" else character
+            word = (word or "") + taken
+    return words if word is None else [*words, word]

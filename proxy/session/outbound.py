@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from proxy.session.state import State
 
 _HARD: Final = frozenset({b"FATAL", b"PANIC"})
+_IN_PIECES: Final = frozenset({Tag.DATA_ROW, Tag.COPY_DATA, Tag.FUNCTION_CALL_RESPONSE})
 
 
 class Outbound:
@@ -56,6 +57,8 @@ class Outbound:
     def take(self, shape: Frame | Run | Piece) -> None:
         """Take one message, or a run of rows. Errors: WireError if it may not come now."""
         state = self._state
+        if isinstance(shape, Piece) and shape.tag not in _IN_PIECES:
+            raise WireError(f"message {chr(shape.tag)!r} has {shape.size} bytes, and is no row")
         if state.phase is Phase.AUTHENTICATION:
             self._authentication(shape)
             return
@@ -161,15 +164,15 @@ class Outbound:
             self._own_query.take(shape, head)
             return
         state.to_frontend(self._answer_error(shape.raw, fields, head))
-        state.copying_in = False
         match head:
             case None | SyncPending():
                 pass
             case QueryPending():
                 self._completions.released(head.result)
                 head.index = len(head.statements)
+                state.copying = None
             case FunctionPending():
-                pass
+                head.failed = True
             case _:
                 if isinstance(head, ExecutePending):
                     self._completions.released(self._metering.result_of(head))

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from proxy.session.catalog_book import Need
 from proxy.session.commands import CatalogRead, InternalFault
 from proxy.session.pending import OwnQueryPending
 from proxy.sql import CATALOG_QUERY, SESSION_QUERY, build_catalog
 from proxy.wire.backend import Tag, decode_data_row
-from proxy.wire.encode import query
+from proxy.wire.encode import SYNC, bind, close, describe_portal, execute, parse
 from proxy.wire.frames import Frame, Piece, Run, frames_in
 
 if TYPE_CHECKING:
     from proxy.session.state import State
 
-_CODECS = {"LATIN1": "latin-1", "LATIN9": "iso8859-15", "WIN1252": "cp1252"}
+_CODECS: Final = {"LATIN1": "latin-1", "LATIN9": "iso8859-15", "WIN1252": "cp1252"}
+_NAME: Final = b"vigie_catalog"
+_RETRY_SECONDS: Final = 5.0
 
 
 class OwnQuery:
@@ -40,7 +42,9 @@ class OwnQuery:
         if not state.is_idle or state.own_query:
             return state.own_query
         book, seconds = state.context.catalogs, state.context.catalog_refresh_seconds
-        if not book.is_fresh(state.reader.database, state.now, seconds):
+        failed_at = state.catalog_failed_at
+        may_ask = failed_at is None or state.now >= failed_at + _RETRY_SECONDS
+        if may_ask and not book.is_fresh(state.reader.database, state.now, seconds):
             self._ask(everything=True)
         elif state.path is None and not state.path_failed:
             self._ask(everything=False)
@@ -53,13 +57,13 @@ class OwnQuery:
             book.claim(database, state.now)
         state.own_query = True
         state.push(OwnQueryPending(everything, book.changes(database)))
-        state.to_backend(query((CATALOG_QUERY if everything else SESSION_QUERY).encode()))
+        state.to_backend(own_messages(CATALOG_QUERY if everything else SESSION_QUERY))
 
     def take(self, shape: Frame | Run | Piece, pending: OwnQueryPending) -> None:
         """Take one message of the answer; nothing of it goes to the frontend."""
         match shape:
-            case Run(tag=Tag.DATA_ROW):
-                rows = pending.results[-1] if pending.results else []
+            case Run(tag=Tag.DATA_ROW) if pending.results:
+                rows = pending.results[-1]
                 for start, end in frames_in(shape.raw):
                     values = decode_data_row(shape.raw, start, end)
                     rows.append([None if one is None else self._text(one) for one in values])
@@ -98,6 +102,7 @@ class OwnQuery:
             catalog = build_catalog(pending.results, state.context.policy.schema_map, before)
             book.put(reader.database, catalog, pending.change, state.now)
             state.out.append(CatalogRead(loaded=True))
+            state.catalog_failed_at = None
         state.path, state.path_failed = path, False
         if not state.changed_path:
             book.put_path(reader, path, state.now)
@@ -106,5 +111,20 @@ class OwnQuery:
         state = self._state
         state.path_failed = True
         if pending.everything:
-            state.context.catalogs.failed(state.reader.database, state.now)
+            # of this session only: another one may read what this one cannot
+            state.context.catalogs.release(state.reader.database)
+            state.catalog_failed_at = state.now
             state.out.append(CatalogRead(loaded=False))
+
+
+def own_messages(text: str) -> bytes:
+    """Return what asks for the results of these statements.
+
+    A Query would drop the unnamed statement of the frontend, so they are named, and closed first:
+    an error may have left one.
+    """
+    parts = []
+    for one in text.split(";\n"):
+        parts += [close(b"P", _NAME), close(b"S", _NAME), parse(_NAME, one.encode())]
+        parts += [bind(_NAME, _NAME), describe_portal(_NAME), execute(_NAME)]
+    return b"".join([*parts, close(b"S", _NAME), SYNC])

@@ -20,12 +20,19 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class QueryPending:
-    """A Query: each of its statements, then ReadyForQuery. ``index``: which one runs now."""
+    """A Query: each of its statements, then ReadyForQuery. ``index``: which one runs now.
+
+    ``copies``: its COPY statements from the frontend that have not begun; ``ends``: those whose
+    CopyDone or CopyFail the frontend has not sent.
+    """
 
     text: bytes
     statements: tuple[StatementFacts, ...]
     refusal: Refusal | None = None
     guarded: bool = False
+    unsettles: bool = False  # it may change how the next text has to be read
+    copies: int = 0
+    ends: int = 0
     index: int = 0
     result: Result | None = None
     described: bool = False  # the running statement has a RowDescription
@@ -61,13 +68,18 @@ class DescribePending:
 
 @dataclass(slots=True)
 class ExecutePending:
-    """An Execute: rows, then CommandComplete or PortalSuspended. ``guarded``: it may be cut."""
+    """An Execute: rows, then CommandComplete or PortalSuspended. ``guarded``: it may be cut.
+
+    ``unsettles``, ``copies`` and ``ends`` are as in ``QueryPending``.
+    """
 
     name: str
     facts: StatementFacts | None = None  # as far as known when it was sent
     guarded: bool = False
     keeps_sync: bool = False  # its Sync waits, so that a cut rolls back what came before
-    flushed: bool = False
+    unsettles: bool = False
+    copies: int = 0
+    ends: int = 0
     refusal: Refusal | None = None
     result: Result | None = None
 
@@ -92,11 +104,7 @@ class FunctionPending:
     facts: StatementFacts
     refusal: Refusal | None = None
     result: Result | None = None
-
-
-@dataclass(slots=True)
-class CopyEndPending:
-    """CopyDone or CopyFail: nothing answers it by itself."""
+    failed: bool = False  # an ErrorResponse came in place of the result
 
 
 @dataclass(slots=True)
@@ -118,6 +126,18 @@ Pending = (
     | ClosePending
     | SyncPending
     | FunctionPending
-    | CopyEndPending
     | OwnQueryPending
 )
+
+
+def kept_bytes(pending: Pending) -> int:
+    """Return how much of what the frontend sent is kept until the answer comes."""
+    match pending:
+        case QueryPending(text=text):
+            return len(text)
+        case ParsePending(prepared=prepared):
+            return len(prepared.text)
+        case BindPending(portal=portal):
+            return portal.kept_bytes
+        case _:
+            return 0

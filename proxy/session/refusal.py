@@ -132,4 +132,4 @@ def refused_start(refusal: Refusal) -> str:
 
 def missing(finding_id: str, name: str) -> Refusal:
     """Return what stands for a name that does not exist: the backend's own error will do."""
-    return Refusal(finding_id, "", "", restores=name.encode("latin-1"))
+    return Refusal(finding_id, "", "", restores=name.encode("ascii", "replace"))

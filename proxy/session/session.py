@@ -42,6 +42,7 @@ from proxy.session.names import Names
 from proxy.session.opening import Opening
 from proxy.session.outbound import Outbound
 from proxy.session.own_query import OwnQuery
+from proxy.session.pending import DescribePending
 from proxy.session.state import Phase, State
 from proxy.session.waiting import Waiting
 from proxy.wire import backend, frontend
@@ -119,6 +120,8 @@ class Session:
         state = self._state
         state.now = now
         state.out = []
+        if state.phase is Phase.CLOSED:
+            return state.out  # both sides are being closed; nothing is collected for later
         try:
             self._adopt()
             was_at_rest = self._lane.close()
@@ -169,8 +172,7 @@ class Session:
             case BackendBytes(chunk):
                 self._take_backend(chunk)
             case FrontendClosed():
-                if state.phase is not Phase.CLOSED:
-                    state.close(terminate=state.phase is not Phase.OPENING)
+                state.close(terminate=state.phase is not Phase.OPENING)
             case BackendClosed():
                 self._backend_closed()
             case BackendUnreachable(reason):
@@ -240,8 +242,6 @@ class Session:
 
     def _backend_closed(self) -> None:
         state = self._state
-        if state.phase is Phase.CLOSED:
-            return
         if state.failed_hard or self._is_blind:
             state.close(terminate=False)
             return
@@ -254,7 +254,10 @@ class Session:
     def _give_up(self, sqlstate: str, message: str) -> None:
         """End the session; in observe mode, which may not interfere, only its observation."""
         state = self._state
-        if state.context.enforces or state.phase in {Phase.OPENING, Phase.CLOSED}:
+        # an answer to a message of ours must not reach the frontend, seen or unseen
+        is_ours = any(isinstance(one, DescribePending) and one.own for one in state.pending)
+        is_bound = state.own_query or is_ours or state.phase is Phase.OPENING
+        if state.context.enforces or is_bound:
             state.fail(sqlstate, message)
             return
         self._is_blind = True

@@ -9,9 +9,15 @@ from typing import TYPE_CHECKING, Final
 
 from proxy.session.commands import CloseBackend, CloseFrontend, SendBackend, SendFrontend
 from proxy.session.decisions import Decisions
-from proxy.session.pending import CopyEndPending, ExecutePending, QueryPending, SyncPending
+from proxy.session.pending import (
+    ExecutePending,
+    FunctionPending,
+    QueryPending,
+    SyncPending,
+    kept_bytes,
+)
 from proxy.session.statements import Registry
-from proxy.wire.encode import TERMINATE, error_response
+from proxy.wire.encode import FLUSH, TERMINATE, error_response
 
 if TYPE_CHECKING:
     from proxy.meter.ledger import Account
@@ -25,6 +31,9 @@ if TYPE_CHECKING:
     from proxy.terms.relation import Relation
 
 IDLE: Final = ord("I")
+# Beyond these the frontend waits. More answers than the backend keeps back in its 8 KiB.
+MAX_PENDING: Final = 2048
+MAX_PENDING_BYTES: Final = 1 << 23
 
 
 class Phase(Enum):
@@ -55,6 +64,7 @@ class _SeenCatalog:
     base: Catalog | None = None
     path: tuple[str, ...] | None = None
     tainted: frozenset[Relation] = frozenset()
+    touched: frozenset[Relation] = frozenset()
     made: Catalog | None = None
 
 
@@ -80,8 +90,13 @@ class State:
     doomed: Refusal | None = None  # this extended query will fail: all of it up to Sync
     skipping: bool = False  # the backend discards everything up to Sync
     segment_writes: bool = False  # something before Sync may have changed data
-    copying_in: bool = False
+    segment_open: bool = False  # extended query messages were sent, and no Sync yet
+    copying: QueryPending | ExecutePending | None = None  # COPY from the frontend, not ended by it
+    pending_bytes: int = 0
+    flushed: bool = False  # a Flush of ours is behind the last message
+    read_subjects: bool = False  # since the last ReadyForQuery
     changed_catalog: bool = False  # within this transaction
+    touched: frozenset[Relation] = frozenset()  # made or renamed since the catalog was read
     cut: Cut | None = None
     cancelling: bool = False
     awaited: bytes | None = None  # the text that a worker was asked to read
@@ -89,50 +104,65 @@ class State:
     own_query: bool = False  # Vigie reads the catalog
     path: tuple[str, ...] | None = None  # search_path of this session; None: not known
     path_failed: bool = False  # it could not be had; not asked for again until it changes
+    catalog_failed_at: float | None = None  # when it could not be read in this session
     changed_path: bool = False  # the session has one of its own
     failed_hard: bool = False  # the backend said FATAL: it will close
-    _principal: tuple[Principal, Account, Decisions, Reader] | None = None
+    _principal: tuple[Principal, Decisions, Reader] | None = None
+    _account: Account | None = None
     _seen: _SeenCatalog = field(default_factory=_SeenCatalog)
 
     def login(self, principal: Principal, reader: Reader) -> None:
         """Say who acts."""
-        context = self.context
-        budgets = context.policy.budgets_for(principal.role)
-        account = context.ledger.account(principal.key, principal.role, budgets)
-        decisions = Decisions(context, self.session_id, principal)
-        self._principal = (principal, account, decisions, reader)
+        decisions = Decisions(self.context, self.session_id, principal)
+        self._principal = (principal, decisions, reader)
 
     @property
     def account(self) -> Account:
-        """What the principal has received."""
-        assert self._principal is not None
-        return self._principal[1]
+        """What the principal has received; opened when needed, not for whoever names a role."""
+        if self._account is None:
+            assert self._principal is not None
+            principal, context = self._principal[0], self.context
+            budgets = context.policy.budgets_for(principal.role)
+            self._account = context.ledger.account(principal.key, principal.role, budgets)
+        return self._account
 
     @property
     def decisions(self) -> Decisions:
         """Who judges."""
         assert self._principal is not None
-        return self._principal[2]
+        return self._principal[1]
 
     @property
     def reader(self) -> Reader:
         """Whose catalog it is."""
         assert self._principal is not None
-        return self._principal[3]
+        return self._principal[2]
 
     @property
     def is_idle(self) -> bool:
         """Whether the backend waits for a message, outside of any transaction."""
-        return not self.pending and self.status == IDLE and not self.skipping
+        open_ended = self.skipping or self.segment_open
+        return not self.pending and self.status == IDLE and not open_ended
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much is unanswered that no more is taken."""
+        return len(self.pending) >= MAX_PENDING or self.pending_bytes >= MAX_PENDING_BYTES
 
     @property
     def catalog(self) -> Catalog | None:
         """The catalog as this session sees it; the same object as long as nothing changes."""
         book, database, seen = self.context.catalogs, self.reader.database, self._seen
         base, tainted = book.catalog(database), book.tainted(database)
-        if base is not seen.base or self.path != seen.path or tainted is not seen.tainted:
-            made = None if base is None else base.with_tainted(tainted).with_search_path(self.path)
-            self._seen = _SeenCatalog(base, self.path, tainted, made)
+        if base is not seen.base and self.status == IDLE:
+            self.touched = frozenset()
+        touched = self.touched
+        is_same = base is seen.base and self.path == seen.path
+        if not is_same or tainted is not seen.tainted or touched is not seen.touched:
+            made = None
+            if base is not None:
+                made = base.with_tainted(tainted | touched).with_search_path(self.path)
+            self._seen = _SeenCatalog(base, self.path, tainted, touched, made)
         return self._seen.made
 
     def to_frontend(self, data: bytes) -> None:
@@ -148,21 +178,40 @@ class State:
         if self.skipping:
             return
         self.pending.append(pending)
-        self.unsettled += _unsettles(pending)
-        if isinstance(pending, QueryPending | ExecutePending) and pending.guarded:
-            self.guard = pending
+        self.pending_bytes += kept_bytes(pending)
+        self.flushed = False
+        if isinstance(pending, QueryPending | ExecutePending):
+            self.unsettled += pending.unsettles
+            if pending.guarded:
+                self.guard = pending
+            if pending.ends:
+                self.copying = pending
 
     def pop(self) -> None:
-        """The first pending message is answered."""
-        self.settle(self.pending.popleft())
-        while self.pending and isinstance(self.pending[0], CopyEndPending):
-            self.pending.popleft()
-
-    def settle(self, pending: Pending) -> None:
-        """Forget what was waited for because of a message."""
-        self.unsettled -= _unsettles(pending)
+        """The first pending message is answered, or will never be."""
+        pending = self.pending.popleft()
+        self.pending_bytes -= kept_bytes(pending)
+        if isinstance(pending, QueryPending | ExecutePending):
+            self.unsettled -= pending.unsettles
         if self.guard is pending:
             self.guard = None
+        if self.copying is pending:
+            self.copying = None
+
+    def end_copy(self) -> None:
+        """The frontend has ended a COPY of its own; outside of one the backend ignores that."""
+        if self.copying is not None:
+            self.copying.ends -= 1
+            if not self.copying.ends:
+                self.copying = None
+
+    def flush(self) -> None:
+        """Make the backend send what it has answered; for want of a Sync it may keep it."""
+        if self.flushed or not self.pending:
+            return
+        if not isinstance(self.pending[-1], SyncPending | QueryPending | FunctionPending):
+            self.flushed = True
+            self.to_backend(FLUSH)
 
     def skip_to_sync(self) -> None:
         """Forget what the backend discards after an error.
@@ -172,7 +221,7 @@ class State:
         while self.pending:
             if isinstance(self.pending[0], SyncPending):
                 return
-            self.settle(self.pending.popleft())
+            self.pop()
         self.skipping = True
 
     def fail(self, sqlstate: str, message: str, *, detail: str = "", hint: str = "") -> None:
@@ -189,13 +238,3 @@ class State:
             self.to_backend(TERMINATE)
         self.out += [CloseBackend(), CloseFrontend()]
         self.phase = Phase.CLOSED
-
-
-def _unsettles(pending: Pending) -> bool:
-    match pending:
-        case QueryPending(statements=statements):
-            return any(facts.changes_session for facts in statements)
-        case ExecutePending(facts=facts):
-            return facts is not None and facts.changes_session
-        case _:
-            return False

@@ -10,7 +10,7 @@ Source: PostgreSQL documentation, "Extended Query", "PREPARE", "DECLARE".
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from proxy.terms.facts import Kind, StatementFacts
 
@@ -19,8 +19,13 @@ if TYPE_CHECKING:
     from proxy.sql import Catalog
 
 T = TypeVar("T")
-# A peer may make as many as the backend allows; beyond this the oldest are opaque.
+# A peer may make as many as the backend allows; beyond these the oldest are forgotten.
 MAX_NAMES: Final = 10_000
+MAX_NAMES_BYTES: Final = 1 << 26
+# What may be run under a name: anything else there may have made or dropped names itself.
+PLAIN: Final = frozenset(
+    {Kind.SELECT, Kind.INSERT, Kind.UPDATE, Kind.DELETE, Kind.MERGE, Kind.SHOW, Kind.OPAQUE}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +33,15 @@ class Prepared:
     """A prepared statement. ``text``: as in Parse, or the whole PREPARE if ``wrapped``.
 
     ``catalog``: with which its facts were found; with another one the backend plans it anew, and
-    they have to be found anew.
+    they have to be found anew. ``encoding`` and ``conforming``: with which the text was read.
     """
 
     facts: StatementFacts
     text: bytes = b""
     catalog: Catalog | None = None
     wrapped: bool = False
+    encoding: str = "UTF8"
+    conforming: bool = True
 
 
 @dataclass(slots=True)
@@ -49,41 +56,88 @@ class Portal:
     holds: bool = False  # outlives its transaction
     described: bool = False  # a RowDescription of this very portal comes or came
     result: Result | None = None
+    planned_for: StatementFacts | None = None  # what ``result`` was planned for
+
+    @property
+    def kept_bytes(self) -> int:
+        """Return what its parameters take."""
+        return sum(len(value) for value in self.parameters if value is not None)
+
+
+class Named(Generic[T]):
+    """Values by name, bounded in number and in bytes: the oldest are forgotten."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, tuple[T, int]] = {}
+        self.kept_bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def put(self, name: str, value: T, size_bytes: int) -> None:
+        """Keep a value under a name."""
+        self.forget(name)
+        self._values[name] = (value, size_bytes)
+        self.kept_bytes += size_bytes
+        while len(self._values) > MAX_NAMES or self.kept_bytes > MAX_NAMES_BYTES:
+            self.forget(next(iter(self._values)))
+
+    def get(self, name: str) -> T | None:
+        """Return the value, if there is one."""
+        found = self._values.get(name)
+        return None if found is None else found[0]
+
+    def forget(self, name: str) -> None:
+        """Drop a name, known or not."""
+        found = self._values.pop(name, None)
+        if found is not None:
+            self.kept_bytes -= found[1]
+
+    def clear(self) -> None:
+        """Drop all names."""
+        self._values.clear()
+        self.kept_bytes = 0
+
+    def names(self) -> list[str]:
+        """Return the names, oldest first."""
+        return list(self._values)
 
 
 class Registry:
     """What the backend has confirmed."""
 
     def __init__(self) -> None:
-        self.prepared: dict[str, Prepared] = {}
-        self.portals: dict[str, Portal] = {}
+        self.prepared: Named[Prepared] = Named()
+        self.portals: Named[Portal] = Named()
 
     def prepare(self, name: str, prepared: Prepared) -> None:
         """Note a prepared statement."""
-        _put(self.prepared, name, prepared)
+        self.prepared.put(name, prepared, 2 * len(prepared.text))  # as bytes and as text
 
     def open(self, name: str, portal: Portal) -> None:
         """Note a portal or cursor."""
-        _put(self.portals, name, portal)
+        self.portals.put(name, portal, portal.kept_bytes + 2 * len(portal.text))
 
     def deallocate(self, name: str | None) -> None:
         """Forget a prepared statement; None: all of them."""
         if name is None:
             self.prepared.clear()
         else:
-            self.prepared.pop(name, None)
+            self.prepared.forget(name)
 
     def close(self, name: str | None) -> None:
         """Forget a portal or cursor; None: all of them."""
         if name is None:
             self.portals.clear()
         else:
-            self.portals.pop(name, None)
+            self.portals.forget(name)
 
     def end_transaction(self) -> None:
         """Forget the portals and cursors that end with their transaction."""
-        if self.portals:
-            self.portals = {name: one for name, one in self.portals.items() if one.holds}
+        for name in self.portals.names():
+            portal = self.portals.get(name)
+            if portal is not None and not portal.holds:
+                self.portals.forget(name)
 
     def apply(self, facts: StatementFacts, own: Portal | None = None) -> None:
         """Note what a statement did that has completed.
@@ -108,17 +162,8 @@ class Registry:
             case Kind.SET if facts.discards:
                 self.deallocate(None)
                 self.close(None)
-            case Kind.TRANSACTION if facts.rolls_back_to:
-                self.close(None)  # which of them are gone is not known here
             case _:
                 pass
-
-
-def _put(names: dict[str, T], name: str, value: T) -> None:
-    names.pop(name, None)
-    if len(names) >= MAX_NAMES:
-        del names[next(iter(names))]
-    names[name] = value
 
 
 def prepared_by(facts: StatementFacts) -> Prepared:
@@ -138,11 +183,19 @@ def unknown_name(facts: StatementFacts, what: str) -> StatementFacts:
     return replace(facts, opaque=f"{what} that was not made here", shape=None)
 
 
+def plain(inner: StatementFacts) -> StatementFacts:
+    """Return facts of what runs under a name; opaque if it is a statement about names itself."""
+    if inner.kind in PLAIN or inner.opaque is not None:
+        return inner
+    return replace(inner, opaque=f"{inner.kind.value} under a name", shape=None)
+
+
 def run_by(facts: StatementFacts, inner: StatementFacts) -> StatementFacts:
     """Return the facts of EXECUTE or FETCH: those of what it runs, under its own name.
 
     FETCH has a row bound of its own, the smaller of the two holds.
     """
+    inner = plain(inner)
     bound = inner.row_bound
     if isinstance(facts.row_bound, int) and not (
         isinstance(bound, int) and bound < facts.row_bound

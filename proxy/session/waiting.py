@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from proxy.errors import WireError
 from proxy.session.pending import ExecutePending, SyncPending
 from proxy.session.state import Phase
-from proxy.wire.encode import FLUSH
 from proxy.wire.frontend import Tag
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class Waiting:
         self._own_query = own_query
 
     def must_wait(self, shape: Frame | Run | Piece) -> bool:
-        """Whether the message stays unread for now."""
+        """Whether the message stays unread for now. Errors: WireError if it may never come."""
         state = self._state
         tag = shape.tag
         if tag == Tag.TERMINATE:
@@ -37,22 +37,43 @@ class Waiting:
             return True
         if tag in _NEVER_WAIT:
             return False
+        if state.copying is not None and tag != Tag.FLUSH:
+            return self._copy_holds(tag)
         if state.guard is not None and self._guard_holds(tag):
+            return True
+        if state.is_full:
+            state.flush()
             return True
         if tag not in _READ:
             return False
         return self._is_unsettled() or self._own_query.is_needed()
 
+    def _copy_holds(self, tag: int) -> bool:
+        """Nothing but its data may be sent ahead of a COPY that the frontend has not ended.
+
+        The backend ignores a Sync within COPY and answers one behind a COPY that failed at its
+        start: which of the two it would be is known only when CopyInResponse or an error comes.
+        """
+        copying = self._state.copying
+        assert copying is not None
+        if copying.ends <= copying.copies:
+            self._state.flush()  # should it be no COPY after all, its end must be heard of
+            return True
+        if tag != Tag.SYNC:
+            raise WireError(f"message {chr(tag)!r} within COPY, expected CopyData or its end")
+        return False
+
     def _guard_holds(self, tag: int) -> bool:
         """Nothing may be sent ahead of a result that may be cut, or a cut could not undo it."""
         state, guard = self._state, self._state.guard
-        if not isinstance(guard, ExecutePending) or tag == Tag.FLUSH:
-            return tag != Tag.FLUSH
+        if tag == Tag.FLUSH:
+            return False
+        if not isinstance(guard, ExecutePending):
+            return True
         is_synced = isinstance(state.pending[-1], SyncPending)
         if tag == Tag.SYNC and not is_synced and not guard.keeps_sync:
             return False
-        if not is_synced:
-            self._flush(guard)
+        state.flush()
         return True
 
     def _is_unsettled(self) -> bool:
@@ -60,12 +81,5 @@ class Waiting:
         state = self._state
         if not state.unsettled or not state.context.enforces:
             return False
-        last = state.pending[-1]
-        if isinstance(last, ExecutePending):
-            self._flush(last)
+        state.flush()
         return True
-
-    def _flush(self, execute: ExecutePending) -> None:
-        if not execute.flushed:
-            execute.flushed = True
-            self._state.to_backend(FLUSH)

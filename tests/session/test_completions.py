@@ -1,0 +1,280 @@
+"""Completions: transaction, names, and COPY from the frontend, in step with the backend."""
+
+from __future__ import annotations
+
+import pytest
+
+from proxy.session import commands as c
+from tests.conversation import Conversation, context_of, policy_of, subjects
+
+COPY = "copy lab.analyse from stdin"
+
+
+def free() -> Conversation:
+    return Conversation(context_of(policy_of(subjects(3)))).login()
+
+
+def test_copy_in_the_simple_flow() -> None:
+    """Data and its end pass; the next statement is its own."""
+    free().say(
+        f"""
+        >>> Query "{COPY}"
+        <<< CopyInResponse
+        >>> CopyData x
+        >>> CopyDone
+        <<< CommandComplete "COPY 1"
+        <<< ReadyForQuery I
+        >>> Query "select 1"
+        <<< CommandComplete "SELECT 1"
+        <<< ReadyForQuery I
+        """
+    )
+
+
+def test_the_end_of_a_copy_that_has_failed_is_ignored() -> None:
+    """The frontend may not have read the error yet; the backend ignores what it still sends."""
+    free().say(
+        f"""
+        >>> Query "{COPY}"
+        <<< CopyInResponse
+        >>> CopyData x
+        <<< ErrorResponse 22P02 "invalid input syntax"
+        <<< ReadyForQuery I
+        >>> CopyData y
+        >>> CopyDone
+        >>> Query "select 1"
+        <<< CommandComplete "SELECT 1"
+        <<< ReadyForQuery I
+        """
+    )
+
+
+def test_copy_in_the_extended_flow_with_two_syncs() -> None:
+    """The libpq sends a Sync ahead of the data, which the backend would ignore, and one behind."""
+    free().say(
+        f"""
+        >>> Parse "" "{COPY}"
+        >>> Bind "" ""
+        >>> Execute ""
+        > Sync
+        >> Flush
+        <<< ParseComplete
+        <<< BindComplete
+        <<< CopyInResponse
+        >>> CopyData x
+        >>> CopyDone
+        >>> Sync
+        <<< CommandComplete "COPY 1"
+        <<< ReadyForQuery I
+        >>> Query "select 1"
+        <<< CommandComplete "SELECT 1"
+        <<< ReadyForQuery I
+        """
+    )
+
+
+def test_a_copy_that_fails_at_its_start_answers_one_sync() -> None:
+    """COPY with FREEZE or into a view fails behind CopyInResponse: that Sync must not be there."""
+    free().say(
+        f"""
+        >>> Parse "" "{COPY} with (freeze)"
+        >>> Bind "" ""
+        >>> Execute ""
+        > Sync
+        >> Flush
+        <<< ParseComplete
+        <<< BindComplete
+        <<< CopyInResponse
+        <<< ErrorResponse 55000 "cannot perform COPY FREEZE"
+        >>> CopyData x
+        >>> CopyDone
+        >>> Sync
+        <<< ReadyForQuery I
+        >>> Query "select 1"
+        <<< CommandComplete "SELECT 1"
+        <<< ReadyForQuery I
+        """
+    )
+
+
+def test_a_copy_that_does_not_begin_lets_its_sync_go() -> None:
+    """An error in place of CopyInResponse: the Sync ends the skipping."""
+    free().say(
+        f"""
+        >>> Parse "" "{COPY}"
+        >>> Bind "" ""
+        >>> Execute ""
+        > Sync
+        >> Flush
+        << ErrorResponse 42501 "permission denied"
+        < ErrorResponse 42501 "permission denied"
+        >> Sync
+        <<< ReadyForQuery I
+        """
+    )
+
+
+def test_a_copy_that_is_none_after_all_lets_its_sync_go() -> None:
+    """A Parse that will fail shows COPY; the name stands for what it stood for before."""
+    free().say(
+        f"""
+        >>> Parse s "select 1"
+        >>> Sync
+        <<< ParseComplete
+        <<< ReadyForQuery I
+        >>> Parse s "{COPY}"
+        >>> Sync
+        >>> Bind "" s
+        >>> Execute ""
+        > Sync
+        >> Flush
+        <<< ErrorResponse 42P05 "already exists"
+        <<< ReadyForQuery I
+        <<< BindComplete
+        <<< DataRow 1
+        << CommandComplete "SELECT 1"
+        < CommandComplete "SELECT 1"
+        >> Sync
+        <<< ReadyForQuery I
+        """
+    )
+
+
+def test_data_may_come_ahead_of_the_invitation() -> None:
+    """A frontend that does not wait for CopyInResponse; two COPY in one Query take two ends."""
+    free().say(
+        f"""
+        >>> Query "{COPY}; {COPY}"
+        >>> CopyDone
+        > Query "select 1"
+        <<< CopyInResponse
+        <<< CommandComplete "COPY 0"
+        <<< CopyInResponse
+        ! ProtocolFault backend
+        < ErrorResponse 08P01 "message 'Q' within COPY, expected CopyData or its end" FATAL
+        >> Terminate
+        ! CloseBackend
+        ! CloseFrontend
+        """
+    )
+
+
+def test_a_query_within_copy_ends_the_session() -> None:
+    """The backend takes it for damaged data and answers nothing: a statement too many for ever."""
+    free().say(
+        f"""
+        >>> Query "{COPY}"
+        <<< CopyInResponse
+        > Query "select 1"
+        ! ProtocolFault frontend
+        < ErrorResponse 08P01 "message 'Q' within COPY, expected CopyData or its end" FATAL
+        >> Terminate
+        ! CloseBackend
+        ! CloseFrontend
+        """
+    )
+
+
+def test_copy_fail_ends_it() -> None:
+    """The backend's error follows, and in the extended flow all up to Sync is skipped."""
+    free().say(
+        f"""
+        >>> Parse "" "{COPY}"
+        >>> Bind "" ""
+        >>> Execute ""
+        >>> Flush
+        <<< ParseComplete
+        <<< BindComplete
+        <<< CopyInResponse
+        >>> CopyFail "no more"
+        <<< ErrorResponse 57014 "COPY from stdin failed"
+        >>> Bind "" ""
+        >>> Sync
+        <<< ReadyForQuery I
+        """
+    )
+
+
+@pytest.mark.parametrize(
+    "answer", ["CopyInResponse", "ReadyForQuery I", "ParseComplete", "BindComplete", "NoData"]
+)
+def test_an_answer_that_does_not_fit_ends_the_session(answer: str) -> None:
+    """Out of phase, rows would be charged to another statement than theirs."""
+    talk = free()
+    talk.say('>>> Query "select 1"\n>>> Query "select 2"')
+
+    talk.say(f"<< {answer}", loosely=True)
+
+    assert talk.told()[0] == "! ProtocolFault backend"
+    assert isinstance(talk.commands[-1], c.CloseFrontend)
+
+
+def test_a_query_must_be_answered_before_ready() -> None:
+    """ReadyForQuery for a Sync more than Vigie knows of would otherwise answer the Query."""
+    free().say(
+        """
+        >>> Query "select 1"
+        << ReadyForQuery I
+        ! ProtocolFault backend
+        < ErrorResponse 08P01 "ReadyForQuery, but a statement of the Query is not answered" FATAL
+        >> Terminate
+        ! CloseBackend
+        ! CloseFrontend
+        """
+    )
+
+
+def test_a_function_call_must_be_answered_before_ready() -> None:
+    """The same for a FunctionCall."""
+    talk = free()
+    talk.say(">>> FunctionCall 1598")
+
+    talk.say("<< ReadyForQuery I", loosely=True)
+
+    assert talk.told()[0] == "! ProtocolFault backend"
+
+
+def test_a_cursor_made_before_a_savepoint_outlives_the_way_back() -> None:
+    """ROLLBACK TO drops some cursors; the backend says which are gone."""
+    free().say(
+        """
+        >>> Query "begin; declare c cursor for select 1; savepoint s; rollback to s"
+        <<< CommandComplete BEGIN
+        <<< CommandComplete "DECLARE CURSOR"
+        <<< CommandComplete SAVEPOINT
+        <<< CommandComplete ROLLBACK
+        <<< ReadyForQuery T
+        >>> Query "fetch 1 from c"
+        """
+    )
+
+
+def test_names_end_as_the_backend_ends_them() -> None:
+    """PREPARE, DECLARE, CLOSE, DEALLOCATE and the end of a transaction are followed."""
+    talk = free()
+    talk.say(
+        """
+        >>> Query "begin; prepare p as select 1; declare c cursor for select 1"
+        <<< CommandComplete BEGIN
+        <<< CommandComplete PREPARE
+        <<< CommandComplete "DECLARE CURSOR"
+        <<< ReadyForQuery T
+        >>> Query "execute p"
+        <<< CommandComplete "SELECT 1"
+        <<< ReadyForQuery T
+        >>> Query "fetch 1 from c"
+        <<< CommandComplete "FETCH 1"
+        <<< ReadyForQuery T
+        >>> Query "close c; deallocate p"
+        <<< CommandComplete "CLOSE CURSOR"
+        <<< CommandComplete DEALLOCATE
+        <<< ReadyForQuery T
+        > Query "fetch 1 from c"
+        >> Query "FETCH FROM NONCE"
+        << ErrorResponse 34000 'cursor "NONCE" does not exist'
+        < ErrorResponse 34000 'cursor "c" does not exist'
+        <<< ReadyForQuery E
+        > Query "execute p"
+        >> Query "EXECUTE NONCE"
+        """
+    )

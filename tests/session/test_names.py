@@ -1,0 +1,156 @@
+"""Names: never another statement than the one that the backend would run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proxy.session import events as e
+from tests.conversation import Conversation, context_of, policy_of, subjects
+from tests.messages import backend_message, frontend_message
+
+NAMES = ("", "a", "b")
+TEXTS = ("select 1", "select 1, 2", "select last_name from lab.patient where id = 3")
+WRONG = "wrong"  # a text that the backend will not take, and Vigie does
+
+names = st.sampled_from(NAMES)
+texts = st.sampled_from(TEXTS)
+extended = st.one_of(
+    st.tuples(st.just("Parse"), names, texts | st.just(f"select '{WRONG}'")),
+    st.tuples(st.just("Bind"), names, names),
+    st.tuples(st.just("Close"), st.sampled_from("SP"), names),
+    st.tuples(st.just("Sync")),
+)
+simple = st.one_of(
+    st.tuples(st.just("Query"), st.sampled_from(["begin", "commit", "rollback", "deallocate all"])),
+    st.builds(
+        lambda name, text: ("Query", f"prepare {name} as {text}"), st.sampled_from("ab"), texts
+    ),
+    st.builds(
+        lambda name, text: ("Query", f"declare {name} cursor for {text}"),
+        st.sampled_from("ab"),
+        texts,
+    ),
+    st.builds(lambda name: ("Query", f"deallocate {name}"), st.sampled_from("ab")),
+    st.builds(lambda name: ("Query", f"close {name}"), st.sampled_from("ab")),
+)
+steps = st.lists(st.tuples(extended | simple, st.booleans()), max_size=30)
+
+
+@dataclass
+class Database:
+    """A naive backend: what it knows by name, and what it says."""
+
+    prepared: dict[str, str] = field(default_factory=dict)
+    portals: dict[str, str] = field(default_factory=dict)
+    in_transaction: bool = False
+    failed: bool = False
+    skips: bool = False
+
+    def take(self, told: tuple[str, ...]) -> list[str]:
+        """Return the answers to one message."""
+        match told:
+            case ("Sync",):
+                self.skips = False
+                return self._ready()
+            case _ if self.skips:
+                return []
+            case ("Query", text):
+                self.prepared.pop("", None)
+                self.portals.pop("", None)
+                return [self._run(text), *self._ready()]
+            case ("Parse", name, text):
+                wrong = self.failed or WRONG in text or (name and name in self.prepared)
+                return self._answer("ParseComplete", None if wrong else (self.prepared, name, text))
+            case ("Bind", portal, name):
+                wrong = (
+                    self.failed or name not in self.prepared or (portal and portal in self.portals)
+                )
+                text = self.prepared.get(name, "")
+                return self._answer("BindComplete", None if wrong else (self.portals, portal, text))
+            case (_, kind, name):
+                (self.prepared if kind == "S" else self.portals).pop(name, None)
+                return ["CloseComplete"]
+            case _:
+                raise AssertionError(told)
+
+    def _answer(self, good: str, made: tuple[dict[str, str], str, str] | None) -> list[str]:
+        if made is None:
+            self.skips, self.failed = True, self.in_transaction
+            return ["ErrorResponse 42601 wrong"]
+        where, name, value = made
+        where[name] = value
+        return [good]
+
+    def _run(self, text: str) -> str:
+        first, *rest = text.split(" ", 2)
+        wrong = self.failed and text not in {"commit", "rollback"}
+        match first:
+            case _ if wrong:
+                pass
+            case "begin":
+                self.in_transaction = True
+                return "CommandComplete BEGIN"
+            case "commit" | "rollback":
+                self.in_transaction = self.failed = False
+                return "CommandComplete COMMIT"
+            case "prepare" if rest[0] not in self.prepared:
+                self.prepared[rest[0]] = text.split(" as ")[1]
+                return "CommandComplete PREPARE"
+            case "declare" if self.in_transaction and rest[0] not in self.portals:
+                self.portals[rest[0]] = text.split(" for ")[1]
+                return "CommandComplete DECLARE"
+            case "deallocate" if text == "deallocate all" or rest[0] in self.prepared:
+                if text == "deallocate all":
+                    self.prepared.clear()
+                self.prepared.pop(rest[0], None)
+                return "CommandComplete DEALLOCATE"
+            case "close" if rest[0] in self.portals:
+                del self.portals[rest[0]]
+                return "CommandComplete CLOSE"
+            case _:
+                pass
+        self.failed = self.in_transaction
+        return "ErrorResponse 42000 wrong"
+
+    def _ready(self) -> list[str]:
+        if not self.in_transaction:
+            self.portals.clear()
+        return ["ReadyForQuery " + ("E" if self.failed else "T" if self.in_transaction else "I")]
+
+
+def spoken(told: tuple[str, ...]) -> bytes:
+    name, *rest = told
+    return frontend_message(" ".join([name, *(f'"{one}"' for one in rest)]))
+
+
+@settings(deadline=None)
+@given(steps)
+def test_a_name_is_never_taken_for_another(told: list[tuple[tuple[str, ...], bool]]) -> None:
+    """Whatever is made, closed, failed and skipped, and whenever it is answered.
+
+    What the backend knows by a name Vigie knows as the same, or not at all; and what was sent to it
+    was judged with the same text.
+    """
+    talk = Conversation(context_of(policy_of(subjects(None)))).login()
+    database = Database()
+    unsent: list[str] = []
+    for step, answers_now in [*told, (("Sync",), True)]:
+        assert talk.send(e.FrontendBytes(spoken(step))), step
+        is_replaced = any("NONCE" in line for line in talk.told())  # a name nobody knows
+        unsent += database.take(("Bind", step[1], "nobody") if is_replaced else step)
+        if answers_now:
+            for answer in unsent:
+                talk.send(e.BackendBytes(backend_message(answer)))
+            unsent.clear()
+
+    registry = talk.session._state.registry
+    for name, text in database.prepared.items():
+        known = registry.prepared.get(name)
+        assert known is None or known.facts.text.lower().removesuffix(";").endswith(text.lower())
+    for name, text in database.portals.items():
+        portal = registry.portals.get(name)
+        assert portal is None or portal.facts.text.lower().endswith(text.lower())
+    assert not talk.session._state.pending

@@ -1,0 +1,333 @@
+"""Session: from the first byte to the last, events in and commands out."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proxy.session import commands as c
+from proxy.session import events as e
+from proxy.terms.finding import Mode
+from tests.conversation import Conversation, context_of, policy_of, subjects
+from tests.messages import backend_message, frontend_message
+from tests.strategies import chunk_sizes, chunks
+
+READ = "select id, last_name from lab.patient limit 9"
+COLUMNS = "RowDescription id:16406.1:20 last_name:16406.3:25"
+
+
+def test_authentication_passes_through_and_the_secret_is_replaced() -> None:
+    """Vigie knows no password; the process id stays, for drivers compare it."""
+    talk = Conversation(context_of(knows_catalog=False))
+    talk.say("> Startup user=app database=lab", loosely=True)
+
+    talk.say(
+        r"""
+        <<< Authentication 3
+        >>> Password hidden
+        <<< Authentication 0
+        <<< ParameterStatus client_encoding UTF8
+        << BackendKeyData 7 abcd
+        ! RegisterKey
+        < BackendKeyData 7 "\\x00\\x00\\x00\\x02"
+        <<< ReadyForQuery I
+        >> CatalogQuery
+        << CatalogAnswer
+        """
+    )
+
+
+def test_the_second_session_shares_the_catalog() -> None:
+    """What the first has read need not be asked for again."""
+    context = context_of(knows_catalog=False)
+    Conversation(context).login()
+    second = Conversation(context).login()
+
+    second.say(
+        """
+        >>> Query "select 1"
+        """
+    )
+
+
+def test_what_comes_before_the_catalog_waits() -> None:
+    """The first statement is judged with the catalog, not before it."""
+    talk = Conversation(context_of(knows_catalog=False))
+    talk.say("> Startup user=app database=lab", loosely=True)
+
+    talk.say(
+        """
+        <<< ReadyForQuery I
+        >> CatalogQuery
+        > Query "select 1"
+        << CatalogAnswer
+        >> Query "select 1"
+        """
+    )
+
+
+def test_a_failed_login_ends_with_the_backend() -> None:
+    """The backend's FATAL passes, then both sides close."""
+    talk = Conversation(context_of(knows_catalog=False))
+    talk.say("> Startup user=app database=lab", loosely=True)
+
+    talk.say(
+        """
+        << ErrorResponse 28P01 "password authentication failed" FATAL
+        ! LoginFailed
+        < ErrorResponse 28P01 "password authentication failed" FATAL
+        * BackendClosed
+        ! CloseBackend
+        ! CloseFrontend
+        """
+    )
+
+
+def test_a_shutdown_is_told_to_the_frontend() -> None:
+    """57P01, as PostgreSQL says it, and Terminate for the backend."""
+    Conversation().login().say(
+        """
+        * Shutdown
+        < ErrorResponse 57P01 "terminating connection due to administrator command" FATAL
+        >> Terminate
+        ! CloseBackend
+        ! CloseFrontend
+        * Shutdown
+        * FrontendClosed
+        """
+    )
+
+
+def test_a_backend_that_is_lost_between_messages_is_told_of() -> None:
+    """08006, in a message of its own."""
+    Conversation().login().say(
+        """
+        >>> Query "select 1"
+        * BackendClosed
+        ! UpstreamFault lost
+        < ErrorResponse 08006 "the connection to the database was lost" FATAL
+        >> Terminate
+        ! CloseBackend
+        ! CloseFrontend
+        """
+    )
+
+
+def test_a_backend_that_is_lost_after_fatal_has_said_it() -> None:
+    """Its own last word is enough."""
+    Conversation().login().say(
+        """
+        <<< ErrorResponse 57P01 "terminating connection" FATAL
+        * BackendClosed
+        ! CloseBackend
+        ! CloseFrontend
+        """
+    )
+
+
+def test_a_backend_that_is_lost_within_a_row_says_nothing_more() -> None:
+    """An error in the middle of a message would be taken for a part of it."""
+    talk = Conversation().login()
+    talk.say('>>> Query "select 1"\n<<< RowDescription one:0.0:23')
+    talk.send(e.BackendBytes(b"D" + (1 << 21).to_bytes(4, "big") + bytes(1 << 20)))
+
+    talk.say(
+        """
+        * BackendClosed
+        ! UpstreamFault lost
+        ! CloseBackend
+        ! CloseFrontend
+        """
+    )
+
+
+def test_a_frontend_that_goes_takes_the_backend_along() -> None:
+    """Terminate is sent for it."""
+    Conversation().login().say(
+        """
+        * FrontendClosed
+        >> Terminate
+        ! CloseBackend
+        ! CloseFrontend
+        """
+    )
+
+
+@pytest.mark.parametrize("raw", ["21 00000004", "51 00000003", "51 7fffffff", "48 00000005 00"])
+def test_bytes_that_are_no_message_end_the_session(raw: str) -> None:
+    """An unknown type, an impossible length, a Flush with a body: 08P01, then closed."""
+    talk = Conversation().login()
+
+    talk.say(f"> Raw {raw}", loosely=True)
+
+    assert [type(one) for one in talk.commands] == [
+        c.ProtocolFault,
+        c.SendFrontend,
+        c.SendBackend,
+        c.CloseBackend,
+        c.CloseFrontend,
+    ]
+    assert b"C08P01\0" in talk.commands[1].data  # type: ignore[union-attr]
+
+
+def test_observing_passes_what_it_cannot_read() -> None:
+    """In observe mode the observation ends, and bytes go on as they come."""
+    talk = Conversation(context_of(mode=Mode.OBSERVE)).login()
+    talk.say('>>> Query "select 1"')
+    talk.send(e.FrontendBytes(b"!\0\0\0\4and more"))
+
+    assert talk.told() == ["! ProtocolFault frontend", ">> Raw 2100000004616e64206d6f7265"]
+    talk.say(
+        """
+        >>> Query "select * from lab.patient"
+        <<< DataRow 1
+        * BackendClosed
+        ! CloseBackend
+        ! CloseFrontend
+        """
+    )
+
+
+def test_an_error_of_ours_ends_the_session() -> None:
+    """What nobody thought of is an internal error: enforcing, nothing passes any more."""
+    talk = Conversation().login()
+    setattr(talk.session._inbound, "take", boom)  # noqa: B010 - as in the test below
+
+    talk.say(
+        """
+        > Query "select 1"
+        ! InternalFault session
+        < ErrorResponse XX000 "internal error of Vigie" FATAL
+        >> Terminate
+        ! CloseBackend
+        ! CloseFrontend
+        """
+    )
+
+
+@pytest.mark.parametrize("part", ["_inbound", "_outbound"])
+def test_an_error_of_ours_does_not_disturb_what_is_observed(part: str) -> None:
+    """In observe mode the message in hand passes as it came, and all after it."""
+    talk = Conversation(context_of(mode=Mode.OBSERVE)).login()
+    getattr(talk.session, part).take = boom
+
+    talk.say(
+        """
+        >>> Query "select 1"
+        <<< ReadyForQuery I
+        """,
+        loosely=True,
+    )
+
+    sent = [one for one in talk.commands if isinstance(one, c.SendFrontend)]
+    assert b"".join(one.data for one in sent) == b"Z\0\0\0\5I"
+
+
+def test_what_is_out_of_phase_is_attributed_to_nothing() -> None:
+    """An answer to nothing: from there on nobody knows whose rows would come."""
+    Conversation().login().say(
+        """
+        << ReadyForQuery I
+        ! ProtocolFault backend
+        < ErrorResponse 08P01 "message 'Z' answers nothing" FATAL
+        >> Terminate
+        ! CloseBackend
+        ! CloseFrontend
+        """
+    )
+
+
+# what the frontend sends, what the backend answers; nothing of it needs a message of Vigie's own
+EXCHANGES: Final = (
+    (
+        ['Query "select 1"'],
+        ["RowDescription a", "DataRow 1", "CommandComplete x", "ReadyForQuery I"],
+    ),
+    (
+        [f'Query "{READ}"'],
+        [COLUMNS, "DataRow 1 A", "DataRow 2 NULL", "CommandComplete x", "ReadyForQuery I"],
+    ),
+    (
+        ['Parse "" "select 1"', 'Bind "" ""', 'Describe P ""', 'Execute ""', "Sync"],
+        [
+            "ParseComplete",
+            "BindComplete",
+            "RowDescription a",
+            "DataRow 1",
+            "CommandComplete x",
+            "ReadyForQuery I",
+        ],
+    ),
+    (
+        [f'Parse s "{READ}"', "Describe S s", 'Bind "" s', 'Describe P ""', 'Execute "" 1', "Sync"],
+        [
+            "ParseComplete",
+            "ParameterDescription",
+            COLUMNS,
+            "BindComplete",
+            COLUMNS,
+            "DataRow 1 A",
+            "PortalSuspended",
+            "ReadyForQuery I",
+        ],
+    ),
+    (["Close S s", "Sync"], ["CloseComplete", "ReadyForQuery I"]),
+    (['Query ""'], ["EmptyQueryResponse", "ReadyForQuery I"]),
+    (
+        ["Query begin", "Query 'select wrong'", "Query rollback"],
+        [
+            "CommandComplete BEGIN",
+            "ReadyForQuery T",
+            "ErrorResponse 42703 wrong",
+            "ReadyForQuery E",
+            "NoticeResponse 25P01 x",
+            "CommandComplete ROLLBACK",
+            "ReadyForQuery I",
+        ],
+    ),
+    (
+        ['Query "copy lab.patient to stdout"'],
+        [
+            "CopyOutResponse",
+            "CopyData 1",
+            "CopyData 2",
+            "CopyDone",
+            "CommandComplete x",
+            "ReadyForQuery I",
+        ],
+    ),
+    (
+        ['Query "copy lab.analyse from stdin"', "CopyData 1", "CopyDone"],
+        ["CopyInResponse", "CommandComplete x", "ReadyForQuery I"],
+    ),
+    (["FunctionCall 1"], ["FunctionCallResponse 1", "ReadyForQuery I"]),
+    (["CopyDone", "Flush"], ["NotificationResponse channel x", "ParameterStatus TimeZone UTC"]),
+)
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(EXCHANGES), max_size=6), chunk_sizes, chunk_sizes)
+def test_what_nobody_forbids_passes_byte_for_byte(
+    exchanges: list[tuple[list[str], list[str]]], forth: list[int], back: list[int]
+) -> None:
+    """Without rules or limits bytes out are bytes in, both ways, however the streams are cut."""
+    talk = Conversation(context_of(policy_of(subjects(None)))).login()
+    sent = received = wanted = told = b""
+    for asked, answers in exchanges:
+        raw = b"".join(frontend_message(one) for one in asked)
+        answer = b"".join(backend_message(one) for one in answers)
+        commands = [x for chunk in chunks(raw, forth) for x in talk.send(e.FrontendBytes(chunk))]
+        commands += [x for chunk in chunks(answer, back) for x in talk.send(e.BackendBytes(chunk))]
+        sent += b"".join(one.data for one in commands if isinstance(one, c.SendBackend))
+        received += b"".join(one.data for one in commands if isinstance(one, c.SendFrontend))
+        wanted, told = wanted + raw, told + answer
+
+    assert sent == wanted
+    assert received == told
+
+
+def boom(*_: object) -> bool:
+    raise RuntimeError("for the test")
