@@ -89,11 +89,11 @@ def starting(lab: Lab, folder: Path) -> Iterator[StartVigie]:
 
 
 def samples(process: VigieProcess) -> dict[str, float]:
-    """Return /metrics by name and labels: ``vigie_cuts_total{budget="EX201"}``."""
+    """Return /metrics by name and sorted labels: ``vigie_cuts_total{budget="EX201"}``."""
     found = {}
     for family in text_string_to_metric_families(process.metrics()):
         for sample in family.samples:
-            labels = ",".join(f'{name}="{value}"' for name, value in sample.labels.items())
+            labels = ",".join(f'{name}="{value}"' for name, value in sorted(sample.labels.items()))
             found[f"{sample.name}{{{labels}}}" if labels else sample.name] = sample.value
     return found
 

@@ -221,8 +221,9 @@ class Metrics:
         self._result_bytes.inc(count)
 
     def charged(self, budget_id: str, count: int) -> None:
-        """Count subjects charged to a budget."""
-        self._charged.child(budget_id).inc(count)
+        """Count subjects charged to a budget; what other budgets measure are no subjects."""
+        if self._charged.knows(0, budget_id):
+            self._charged.child(budget_id).inc(count)
 
     def cut(self, budget_id: str) -> None:
         """Count a result that was cut."""

@@ -65,7 +65,8 @@ class RawSide:
         self.read(wanted=True)
 
     def read(self, *, wanted: bool) -> None:
-        """Read on, or stop reading."""
+        """Read on, or stop reading; one that is told to go is read to its end."""
+        wanted = wanted or self._is_ending
         if self._reads is wanted or self._socket is None:
             return
         self._reads = wanted

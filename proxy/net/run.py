@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from proxy.settings.settings import Settings
 
 PROBE_SECONDS: Final = 5.0
+RETRY_SECONDS: Final = 1.0  # as long as it cannot be reached
 DRAIN_SECONDS: Final = 5.0
 _SECRET_BYTES: Final = 32
 _log: Final = logging.getLogger("vigie")
@@ -199,10 +200,10 @@ class _Upstream:
         self._reason = "the database was not reached yet"
 
     async def probe(self) -> None:
-        """Try a connection every few seconds."""
+        """Try a connection every few seconds; more often until there is one."""
         while True:
             await self._try()
-            await asyncio.sleep(PROBE_SECONDS)
+            await asyncio.sleep(RETRY_SECONDS if self._reason else PROBE_SECONDS)
 
     async def _try(self) -> None:
         try:

@@ -58,6 +58,7 @@ class Template:
     has_dollar_quotes: bool = False
     parameters: tuple[tuple[int, int], ...] = ()  # (start, end) of each $n
     depth: int = 0  # deepest nesting of brackets
+    comments: tuple[tuple[int, int], ...] = ()  # (start, end) of each in the text
 
 
 def cut_literals(text: str) -> Template | None:
@@ -71,8 +72,22 @@ def cut_literals(text: str) -> Template | None:
 
 
 def display(template: Template) -> str:
-    """Return the template for people: each literal is ``?``."""
-    return template.text.replace(_NUMBER, "?").replace(_STRING, "?")
+    """Return the template for people: each literal is ``?``, each comment a space.
+
+    A comment may hold what a literal held: the name that was searched for, the whole statement.
+    """
+    text, slots = template.text, iter(template.slots)
+    slot = next(slots, None)
+    parts: list[str] = []
+    copied = shortened = 0
+    for start, end in template.comments:
+        while slot is not None and slot.end <= start:
+            shortened += slot.end - slot.start - 1
+            slot = next(slots, None)
+        parts += (text[copied : start - shortened], " ")
+        copied = end - shortened
+    parts.append(text[copied:])
+    return "".join(parts).replace(_NUMBER, "?").replace(_STRING, "?")
 
 
 class _Cutter:
@@ -83,6 +98,7 @@ class _Cutter:
         self.parts: list[str] = []
         self.slots: list[Slot] = []
         self.parameters: list[tuple[int, int]] = []
+        self.comments: list[tuple[int, int]] = []
         self.copied = 0  # characters of the text already in parts
         self.after_string = False
         self.dollar_quotes = False
@@ -111,14 +127,17 @@ class _Cutter:
             self.dollar_quotes,
             tuple(self.parameters),
             self.deepest,
+            tuple(self.comments),
         )
 
     def _take(self, kind: str, start: int, end: int) -> int | None:
         """Take one token; return where the next begins, or None to give up."""
         if kind == "space":
+            if self.text[start] == "-":
+                self.comments.append((start, end))
             return end
         if kind == "comment":
-            return self._skip_comment(end)
+            return self._skip_comment(start)
         string_before, self.after_string = self.after_string, False
         match kind:
             case "string":
@@ -171,14 +190,15 @@ class _Cutter:
             end += 1
         return max(end, start + 1)
 
-    def _skip_comment(self, position: int) -> int | None:
-        depth = 1
+    def _skip_comment(self, start: int) -> int | None:
+        position, depth = start + 2, 1
         while depth:
             edge = _COMMENT_EDGE.search(self.text, position)
             if edge is None:
                 return None
             depth += 1 if edge.group() == "/*" else -1
             position = edge.end()
+        self.comments.append((start, position))
         return position
 
     def _cut_out(self, slot: Slot) -> int:

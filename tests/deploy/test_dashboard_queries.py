@@ -166,7 +166,9 @@ def a_morning_with_two_attacks(lab: Lab, port: int) -> None:
 def walk_over_the_keys(connection: psycopg.Connection, patients: int) -> None:
     """Read everybody, one by one."""
     for number in range(1, patients + 1):
-        connection.execute("SELECT nir, last_name FROM lab.patient WHERE id = %s", [number]).fetchall()
+        connection.execute(
+            "SELECT nir, last_name FROM lab.patient WHERE id = %s", [number]
+        ).fetchall()
 
 
 @pytest.mark.integration
