@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 MAX_SCORE: Final = 100
 _SHOWN: Final = 4  # names of a set
 _NAME_LENGTH: Final = 63  # of PostgreSQL
+_NOTHING: Final = frozenset({"none", "absent"})
 _LARGE: Final = 1_000_000  # beyond, a number is not shown: it might be a subject's
 
 
@@ -93,8 +94,10 @@ class _Shown(dict[str, str]):
         super().__init__()
         self._values = values
 
-    def __missing__(self, name: str) -> str:
-        return display(self._values[name])
+    def __missing__(self, names: str) -> str:
+        """Show one fact, or those of ``a|b`` that there are."""
+        shown = [display(self._values[name]) for name in names.split("|")]
+        return ", ".join([one for one in shown if one not in _NOTHING] or shown[:1])
 
 
 def display(value: FactValue) -> str:

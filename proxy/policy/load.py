@@ -239,12 +239,13 @@ class _Loader:
         data: RuleData = at.value
         when = self._condition(at, data.when, "when")
         unless = None if data.unless is None else self._condition(at, data.unless, "unless")
-        for name in _PLACEHOLDER.findall(data.explain):
+        placeholders = _PLACEHOLDER.findall(data.explain)
+        for name in (name for one in placeholders for name in one.split("|")):
             if name not in FACTS:
                 self._complain(
                     at, f"unknown fact '{name}' in explain, {suggest(name, FACTS)}", "explain"
                 )
-        if data.explain.count("{") != len(_PLACEHOLDER.findall(data.explain)):
+        if data.explain.count("{") != len(placeholders):
             self._complain(at, "brace without its other half in explain", "explain")
         changes = self._override(data.id)
         action = changes.action or data.action

@@ -180,3 +180,24 @@ def test_a_rule_that_raises_is_not_swallowed() -> None:
 def test_values_are_shown_short(value: Any, shown: str) -> None:
     """Evidence never grows with what was sent, and holds no number as long as a NIR."""
     assert display(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("facts", "told"),
+    [
+        ({"creates": frozenset({Relation("pg_temp", "t")})}, "into pg_temp.t"),
+        ({"writes": frozenset({Relation("lab", "copy")})}, "into lab.copy"),
+        ({}, "into none"),
+    ],
+)
+def test_a_sentence_shows_those_of_its_facts_that_there_are(
+    facts: dict[str, Any], told: str
+) -> None:
+    """``{a|b}`` is what a or b says, and "none" only if both say so."""
+    line = "explain: 'into {writes|creates}', weight: 1"
+    policy = load_with(rules((line, KEY)).replace("explain: e, ", ""))
+    statement = StatementFacts(Kind.INSERT, subject_filter=SubjectFilter.KEY, **facts)
+
+    explanations = [one.explanation for one in judge(policy, APP, statement).findings]
+
+    assert told in explanations
