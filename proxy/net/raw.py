@@ -32,7 +32,8 @@ class RawSide:
         self._loop = asyncio.get_running_loop()
         self._socket: socket.socket | None = None
         self._number = -1
-        self._reads = False
+        self._readiness = relay.readiness
+        self._reads = self._writes = False
         self._backlog: deque[bytes] = deque()  # what the peer has not taken, or has no socket yet
         self._backlog_bytes = 0
         self._is_congested = False
@@ -57,7 +58,7 @@ class RawSide:
         if connected.family != socket.AF_UNIX:
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self._backlog:
-            self._loop.add_writer(self._number, self._flush)
+            self._watch(reads=False, writes=True)
         if self._closing:
             self.close()
             return
@@ -67,13 +68,7 @@ class RawSide:
     def read(self, *, wanted: bool) -> None:
         """Read on, or stop reading; one that is told to go is read to its end."""
         wanted = wanted or self._is_ending
-        if self._reads is wanted or self._socket is None:
-            return
-        self._reads = wanted
-        if wanted:
-            self._loop.add_reader(self._number, self._readable)
-        else:
-            self._loop.remove_reader(self._number)
+        self._watch(reads=wanted, writes=self._writes)
 
     def write(self, data: bytes) -> None:
         """Send bytes, now or when the peer takes them."""
@@ -90,7 +85,7 @@ class RawSide:
             return
         if sent < len(data):
             self._keep(data[sent:])
-            self._loop.add_writer(self._number, self._flush)
+            self._watch(reads=self._reads, writes=True)
 
     def close(self) -> None:
         """Close after everything was sent, or after a while."""
@@ -109,7 +104,15 @@ class RawSide:
         if self._socket is not None:
             self._lost()
 
-    def _readable(self) -> None:
+    def woken(self) -> None:
+        """Look at everything that was waited for."""
+        if self._writes:
+            self._flush()
+        if self._reads:
+            self.readable()
+
+    def readable(self) -> None:
+        """There is something to read."""
         assert self._socket is not None
         try:
             size = self._socket.recv_into(_BUFFER)
@@ -156,9 +159,15 @@ class RawSide:
             self._is_congested = False
             self._relay.congested(self, is_congested=False)
         if not self._backlog:
-            self._loop.remove_writer(self._number)
+            self._watch(reads=self._reads, writes=False)
             if self._closing:
                 self._end()
+
+    def _watch(self, *, reads: bool, writes: bool) -> None:
+        if self._socket is None or (self._reads is reads and self._writes is writes):
+            return
+        self._reads, self._writes = reads, writes
+        self._readiness.watch(self._number, self, reads=reads, writes=writes)
 
     def _end(self) -> None:
         """Everything was sent: say so to a frontend, and wait until it closes.
@@ -177,12 +186,11 @@ class RawSide:
 
     def _lost(self) -> None:
         """Close the socket and tell."""
+        self._watch(reads=False, writes=False)
         connected, self._socket = self._socket, None
         if connected is None:
             return
         self._closing = True
-        self._loop.remove_reader(self._number)
-        self._loop.remove_writer(self._number)
         self._backlog.clear()
         self._backlog_bytes = 0
         connected.close()

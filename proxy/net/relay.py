@@ -11,6 +11,7 @@ from proxy.net import clock
 from proxy.net.cancels import CancelKeys, send_cancel
 from proxy.net.dial import dial
 from proxy.net.raw import RawSide
+from proxy.net.readiness import Readiness
 from proxy.session import Session
 from proxy.session import commands as c
 from proxy.session import events as e
@@ -34,6 +35,7 @@ class Surroundings:
     workers: Workers
     login_timeout_seconds: float
     connect_timeout_seconds: float
+    readiness: Readiness = field(default_factory=Readiness)
     cancel_keys: CancelKeys = field(default_factory=CancelKeys)
     cancels: set[asyncio.Task[None]] = field(default_factory=set)  # those of frontends, under way
     relays: set[Relay] = field(default_factory=set)
@@ -50,6 +52,7 @@ class Relay:
 
     def __init__(self, surroundings: Surroundings) -> None:
         self._shared = surroundings
+        self.readiness = surroundings.readiness
         self.frontend = RawSide(self, is_frontend=True)
         self._backend = RawSide(self, is_frontend=False)
         self._session: Session | None = None

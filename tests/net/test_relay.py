@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import pytest
+import uvloop
 from prometheus_client import CollectorRegistry
 
 from proxy.demo.postgres import HOST, free_port
@@ -465,3 +468,39 @@ async def test_a_backend_that_leaves_takes_its_frontend_along(
 
     assert found == b"last words"
     assert events.count(e.BackendClosed()) == 1
+
+
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+@pytest.mark.parametrize("side", ["frontend", "backend"])
+def test_a_connection_that_is_reset_ends_the_session(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    side: str,
+    loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    """Data and reset are there before the loop looks, which is then told of an error alone."""
+    lost = e.FrontendClosed() if side == "frontend" else e.BackendClosed()
+
+    async def run() -> None:
+        async with relaying(monkeypatch, tmp_path) as place:
+            with socket.create_connection((HOST, place.port)) as ours:
+                ours.sendall(b"open")
+                await until(lambda: place.upstream)
+                await read(place.upstream[0][0], 4)
+                if side == "frontend":
+                    ours.sendall(b"more")
+                    reset(ours)
+                    ours.close()
+                else:
+                    place.upstream[0][1].write(b"more")
+                    reset(place.upstream[0][1].get_extra_info("socket"))
+                    place.upstream[0][1].transport.abort()
+                await until(lambda: lost in place.sessions[0].events)
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(run())
+
+
+def reset(connected: socket.socket) -> None:
+    """Have it reset when it is closed."""
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

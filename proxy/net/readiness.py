@@ -1,0 +1,56 @@
+"""Which sockets are ready, for the sides of relays.
+
+uvloop's ``add_reader`` cannot be had for them: its poll handle ends at EPOLLERR (libuv, poll.c)
+without a call to the reader, so a peer that resets its connection would never be noticed. One
+epoll of our own, itself watched by the loop, tells errors and hang-ups as readiness, which is what
+a non-blocking read expects.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+from typing import Final, Protocol
+
+AT_ONCE: Final = 64  # events before the loop has its turn
+
+
+class Ready(Protocol):
+    """Who is told."""
+
+    def readable(self) -> None:
+        """There are bytes to read, and nothing else is known."""
+
+    def woken(self) -> None:
+        """There may be anything: bytes, room for bytes, an end, an error."""
+
+
+class Readiness:
+    """Watches files by their numbers, for the running loop; level-triggered."""
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self._watched: dict[int, Ready] = {}
+        asyncio.get_running_loop().add_reader(self._epoll.fileno(), self._tell)
+
+    def watch(self, number: int, who: Ready, *, reads: bool, writes: bool) -> None:
+        """Tell ``who`` from now on; neither: no more, before the file is closed."""
+        wanted = (select.EPOLLIN if reads else 0) | (select.EPOLLOUT if writes else 0)
+        if not wanted:
+            if self._watched.pop(number, None) is not None:
+                self._epoll.unregister(number)
+        elif number in self._watched:
+            self._epoll.modify(number, wanted)
+        else:
+            self._epoll.register(number, wanted)
+            self._watched[number] = who
+
+    def _tell(self) -> None:
+        for number, events in self._epoll.poll(0, AT_ONCE):
+            who = self._watched.get(number)
+            if who is None:
+                pass  # let go by one that was told before it
+            elif events == select.EPOLLIN:
+                who.readable()
+            else:
+                who.woken()
