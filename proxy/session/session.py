@@ -125,11 +125,13 @@ class Session:
         try:
             self._adopt()
             was_at_rest = self._lane.close()
+            is_within = self._backend.pending_bytes or self._backend.is_within_message
             self._dispatch(event)
             if was_at_rest and isinstance(event, FrontendBytes):
                 self._lane.watch(event.chunk, state.out)
             elif isinstance(event, BackendBytes) and self._is_at_rest:
-                self._lane.learn(event.chunk)
+                # nothing is learnt from a chunk that begins in the middle of a message
+                self._lane.learn(b"" if is_within else event.chunk)
         except WireError as error:
             side = "frontend" if isinstance(event, FrontendBytes) else "backend"
             state.out.append(ProtocolFault(side, str(error)))

@@ -49,6 +49,23 @@ def test_an_answer_that_is_not_whole_is_adopted() -> None:
     talk.say('>>> Query "select 1"')
 
 
+def test_nothing_is_learnt_from_the_end_of_an_answer_in_pieces() -> None:
+    """A value whose bytes look like a message is none, wherever the stream was cut before it."""
+    row = backend_message("DataRow " + "T" * 40)
+    start, end = ANSWER.index(b"D\0"), ANSWER.index(b"C\0")
+    answer = ANSWER[:start] + row + ANSWER[end:]
+    cut = answer.index(b"TTTT")
+    talk = Conversation(context_of(policy_of(subjects(9)))).login()
+    assert not talk.session.passes_frontend(ASKED, 0.0)
+    talk.send(e.FrontendBytes(ASKED))
+
+    told = [*talk.send(e.BackendBytes(answer[:cut])), *talk.send(e.BackendBytes(answer[cut:]))]
+
+    assert b"".join(one.data for one in told if isinstance(one, c.SendFrontend)) == answer
+    assert not any(isinstance(one, c.ProtocolFault | c.CloseFrontend) for one in told)
+    assert not talk.session.passes_frontend(OTHER, 0.0)
+
+
 def test_a_query_behind_one_under_way_is_taken_in_order() -> None:
     """The lane holds one; the second makes the session adopt the first."""
     talk = learnt()
