@@ -29,6 +29,7 @@ BIN: Final = VENV / "bin"
 STAMP: Final = VENV / ".setup-stamp"
 LOCK: Final = ROOT / "requirements.lock"
 NATIVE: Final = ROOT / "native"
+SOURCES: Final = (".pyx", ".pxd", ".h", ".py", ".toml")
 PYTHON: Final = str(BIN / "python")
 OLDEST: Final = (3, 11)
 
@@ -213,7 +214,8 @@ def is_set_up() -> bool:
 
 def fingerprint() -> str:
     """Hash what ``setup`` depends on; the folder too, for scripts of ``.venv`` hold its path."""
-    files = (ROOT / "pyproject.toml", LOCK, *sorted(NATIVE.glob("*.pyx")))
+    kernel = (path for path in NATIVE.rglob("*") if path.suffix in SOURCES)
+    files = (ROOT / "pyproject.toml", LOCK, *sorted(kernel))
     missing = [path.name for path in files if not path.is_file()]
     if missing:
         give_up(f"{missing[0]} is missing: is this a whole clone?")

@@ -14,16 +14,22 @@ from proxy.terms.budget import Budget, Measure
 from proxy.terms.finding import Action
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
-NO_SUBJECTS: Final[tuple[tuple[bytes, ...], ...]] = ()
+    Groups = Collection[tuple[bytes, ...]]  # the hashed keys of each subject
+
+NO_SUBJECTS: Final[Groups] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """What releasing something costs. ``groups``: the keys of each subject, hashed."""
+    """What releasing something costs. ``groups``: the keys of each subject, hashed.
 
-    groups: tuple[tuple[bytes, ...], ...] = NO_SUBJECTS
+    ``repeated``: how many of them were left out, for they are in it already.
+    """
+
+    groups: Groups = NO_SUBJECTS
+    repeated: int = 0
     anonymous: int = 0
     rows: int = 0
     size_bytes: int = 0
@@ -46,11 +52,16 @@ class Account:
     would grow without bound.
     """
 
-    def __init__(self, role: str, budgets: Sequence[Budget]) -> None:
+    def __init__(
+        self,
+        role: str,
+        budgets: Sequence[Budget],
+        new_window: Callable[[float], SubjectWindow] = SubjectWindow,
+    ) -> None:
         self.role = role
         self.charged = {budget.id: 0 for budget in budgets}  # units, since the account was opened
         self._subjects = [
-            (budget, budget.limit, SubjectWindow(budget.window_seconds))
+            (budget, budget.limit, new_window(budget.window_seconds))
             for budget in budgets
             if budget.measure is Measure.SUBJECTS and budget.limit is not None
         ]
@@ -85,6 +96,39 @@ class Account:
         self._charge(charge, costs, now)
         return None
 
+    @property
+    def is_free(self) -> bool:
+        """Whether it has no budget, so that nothing need be charged."""
+        return not self.charged
+
+    @property
+    def keeps_subjects(self) -> bool:
+        """Whether it wants to know who was received, and not only how many."""
+        return bool(self._subjects)
+
+    def admit_run(self, charge: Charge, now: float) -> bool:
+        """Charge every budget for many rows at once; False: one might be exceeded, none is charged.
+
+        What was admitted would have been, and to the same effect, row by row. False is always
+        right: then each row is given to ``admit``, which finds the one that does not fit.
+        """
+        for _, limit, window in self._subjects:
+            used = window.usage(now)
+            most = len(charge.groups) + charge.anonymous  # the cost takes longer to find
+            if used + most > limit and used + window.cost(charge.groups, charge.anonymous) > limit:
+                return False
+        for budget, total in self._sums:
+            amount = _amount(budget.measure, charge)
+            if budget.limit is not None and total.usage(now) + amount > budget.limit:
+                return False
+        costs: list[int] = []
+        for _, _, window in self._subjects:
+            used = window.usage(now)
+            window.charge(charge.groups, charge.anonymous, now)
+            costs.append(window.usage(now) - used)
+        self._charge_sums(charge, costs, now)
+        return True
+
     def overruns(self, now: float) -> Iterator[Budget]:
         """Yield budgets that only flag and were exceeded, each once within its window."""
         if not self._overrun:
@@ -106,10 +150,14 @@ class Account:
         return [Usage(budget.id, self.role, amount, budget.limit) for budget, amount in used]
 
     def _charge(self, charge: Charge, costs: list[int], now: float) -> None:
-        for (budget, _, window), cost in zip(self._subjects, costs, strict=True):
+        for (_, _, window), cost in zip(self._subjects, costs, strict=True):
             if cost >= 0:
                 window.charge(charge.groups, charge.anonymous, now)
-                self.charged[budget.id] += cost
+        self._charge_sums(charge, costs, now)
+
+    def _charge_sums(self, charge: Charge, costs: list[int], now: float) -> None:
+        for (budget, _, _), cost in zip(self._subjects, costs, strict=True):
+            self.charged[budget.id] += max(cost, 0)
         for budget, total in self._sums:
             amount = _amount(budget.measure, charge)
             if amount:
@@ -118,9 +166,13 @@ class Account:
 
 
 class Ledger:
-    """All accounts, in memory. Accounts are never evicted: eviction would forgive."""
+    """All accounts, in memory. Accounts are never evicted: eviction would forgive.
 
-    def __init__(self) -> None:
+    ``new_window``: makes the windows of subjects; the compiled kernel has faster ones.
+    """
+
+    def __init__(self, new_window: Callable[[float], SubjectWindow] = SubjectWindow) -> None:
+        self._new_window = new_window
         self._accounts: dict[str, Account] = {}
 
     def account(self, principal: str, role: str, budgets: Sequence[Budget]) -> Account:
@@ -133,7 +185,7 @@ class Ledger:
         """
         account = self._accounts.get(principal)
         if account is None:
-            account = self._accounts[principal] = Account(role, budgets)
+            account = self._accounts[principal] = Account(role, budgets, self._new_window)
         return account
 
     def accounts(self) -> tuple[Account, ...]:
@@ -148,7 +200,7 @@ class Ledger:
 def _amount(measure: Measure, charge: Charge) -> int:
     match measure:
         case Measure.SUBJECTS:
-            return len(charge.groups) + charge.anonymous
+            return len(charge.groups) + charge.repeated + charge.anonymous
         case Measure.ROWS:
             return charge.rows
         case Measure.BYTES:

@@ -28,7 +28,7 @@ class RowCharger:
         self._width = 1 + max(
             (*(key.index for key in plan.keys), *plan.values, *plan.packed), default=-1
         )
-        self._fixed: tuple[tuple[bytes, ...], ...] = tuple(
+        self.fixed: tuple[tuple[bytes, ...], ...] = tuple(
             (hash_key(secret, space, value),) for space, value in plan.fixed
         )
 
@@ -45,7 +45,7 @@ class RowCharger:
             anonymous = self._subjects_in(sum(len(v) for v in values if v is not None))
             return Charge(anonymous=anonymous, rows=1, size_bytes=size_bytes)
         if plan.fixed:
-            return Charge(groups=self._fixed, rows=1, size_bytes=size_bytes)
+            return Charge(groups=self.fixed, rows=1, size_bytes=size_bytes)
         keys = self._keys_of(values)
         anonymous = self._subjects_in(
             sum(len(v) for i in plan.packed if (v := values[i]) is not None)
@@ -70,7 +70,7 @@ class RowCharger:
         if plan.counts_rows:
             return Charge(rows=1, size_bytes=size_bytes)
         if plan.fixed:
-            return Charge(groups=self._fixed, rows=1, size_bytes=size_bytes)
+            return Charge(groups=self.fixed, rows=1, size_bytes=size_bytes)
         alone = plan.linked and not plan.packed and not plan.everything
         anonymous = 1 if alone else self._subjects_in(size_bytes)
         return Charge(anonymous=anonymous, rows=1, size_bytes=size_bytes)

@@ -36,6 +36,11 @@ class SubjectWindow:
         self._anonymous_sum = 0
         self._next = 0
 
+    @property
+    def kept(self) -> tuple[int, int, int]:
+        """How many subjects, keys and charges without a key are kept."""
+        return len(self._last), len(self._subject_of), len(self._anonymous)
+
     def usage(self, now: float) -> int:
         """Return how many subjects were received within the window that ends now."""
         self._expire(now)
@@ -71,7 +76,10 @@ class SubjectWindow:
                     self._subject_of[key] = owner
                     self._keys_of[owner].append(key)
         if anonymous:
-            self._anonymous.append((now, anonymous))
+            before = 0
+            if self._anonymous and self._anonymous[-1][0] == now:
+                before = self._anonymous.pop()[1]
+            self._anonymous.append((now, before + anonymous))
             self._anonymous_sum += anonymous
 
     def _subjects_of(self, group: tuple[bytes, ...]) -> list[int]:

@@ -112,7 +112,7 @@ def _surroundings(
     rules = [(rule.id, rule.severity) for rule in policy.rules]
     metrics.policy_loaded(rules, policy.budgets, policy.version, at=clock.wall())
     metrics.mode(settings.mode)
-    ledger = Ledger()
+    ledger = Ledger(accel.SubjectWindow)
     try:
         audit = AuditLog(settings.audit.path)
     except OSError as error:

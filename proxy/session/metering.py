@@ -17,7 +17,7 @@ from proxy.session.pending import (
 from proxy.session.results import Result, copied_columns, plan_result
 from proxy.terms.facts import Kind, StatementFacts
 from proxy.terms.finding import Action
-from proxy.wire.backend import Tag, decode_row_description
+from proxy.wire.backend import decode_row_description
 from proxy.wire.frames import Frame, Piece, Run
 
 if TYPE_CHECKING:
@@ -171,10 +171,8 @@ class Metering:
     def _admit(self, shape: Frame | Run | Piece, result: Result) -> tuple[int, Budget | None]:
         now = self._state.now
         match shape:
-            case Run(tag=Tag.DATA_ROW):
-                return result.admit_rows(shape.raw, shape.count, now)
             case Run():
-                return result.admit_copy(shape.raw, shape.count, now)
+                return result.admit_run(shape, now)
             case Piece(first=False):
                 return len(shape.raw), None  # the whole was charged by its header
             case _:

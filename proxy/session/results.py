@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from proxy.meter.copy_rows import split_copy_row
+from proxy import accel
+from proxy.meter.ledger import Charge
 from proxy.meter.plan import BY_BYTES, FREE, ChargePlan, plan_charge
-from proxy.meter.rows import RowCharger
+from proxy.meter.runs import RunCharger
 from proxy.terms.column_class import ColumnClass
 from proxy.terms.facts import CopyFormat
 from proxy.terms.unknown import UNKNOWN
-from proxy.wire.backend import ResultColumn, decode_data_row
-from proxy.wire.frames import HEADER_BYTES, frames_in
+from proxy.wire.backend import ResultColumn, Tag
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from proxy.meter.ledger import Account, Charge
+    from proxy.meter.ledger import Account
     from proxy.session.context import Context
     from proxy.sql import Catalog
     from proxy.terms.budget import Budget
     from proxy.terms.facts import OutputColumn, StatementFacts
+    from proxy.wire.frames import Run
 
 _TEXT_OID: Final = 25
 
@@ -44,47 +45,31 @@ class Result:
         self.rows = 0
         self.size_bytes = 0
         self._account = account
-        self._copy_format = copy_format
-        self._columns = columns
-        self._charger = RowCharger(
-            plan, secret=context.secret, bytes_per_subject=context.policy.bytes_per_subject
-        )
+        self._copies = copy_format is not None
+        arguments = (plan, context.secret, context.policy.bytes_per_subject, copy_format, columns)
+        self._rows = RunCharger(*arguments)  # of one row after the other
+        self._runs = accel.RunCharger(*arguments)
 
-    def admit_rows(self, raw: bytes, count: int, now: float) -> tuple[int, Budget | None]:
-        """Charge DataRow frames; return how many bytes may leave, and what stops the rest."""
-        if self.plan.is_free:
-            return self._released(count, len(raw)), None
-        charger, account = self._charger, self._account
-        unread = self.plan.counts_rows
-        for start, end in frames_in(raw):
-            size = end - start
-            if unread:
-                charge = charger.charge_unread(size)
-            else:
-                charge = charger.charge_row(decode_data_row(raw, start, end), size)
-            budget = account.admit(charge, now)
+    def admit_run(self, run: Run, now: float) -> tuple[int, Budget | None]:
+        """Charge DataRow or CopyData frames: how many bytes may leave, and what stops the rest."""
+        raw = run.raw
+        if self.plan.is_free or self._account.is_free:
+            return self._released(run.count, len(raw)), None
+        copies = run.tag != Tag.DATA_ROW
+        charge = self._charge_of(run, copies=copies)
+        if charge is not None and self._account.admit_run(charge, now):
+            return self._released(run.count, len(raw)), None
+        for start, end, one in self._rows.charges(raw, copies=copies):
+            budget = self._account.admit(one, now) if one is not None else None
             if budget is not None:
                 return start, budget
-            self._released(1, size)
-        return len(raw), None
-
-    def admit_copy(self, raw: bytes, count: int, now: float) -> tuple[int, Budget | None]:
-        """Charge CopyData frames, each of them one row."""
-        if self.plan.is_free:
-            return self._released(count, len(raw)), None
-        for start, end in frames_in(raw):
-            charge = self._charge_copied(raw[start + HEADER_BYTES : end], end - start)
-            if charge is not None:
-                budget = self._account.admit(charge, now)
-                if budget is not None:
-                    return start, budget
             self._released(1, end - start)
         return len(raw), None
 
     def admit_whole(self, size_bytes: int, now: float) -> Budget | None:
         """Charge a message by its size, before its body is there."""
         if not self.plan.is_free:
-            budget = self._account.admit(self._charger.charge_unread(size_bytes), now)
+            budget = self._account.admit(self._rows.charger.charge_unread(size_bytes), now)
             if budget is not None:
                 return budget
         self._released(1, size_bytes)
@@ -94,7 +79,7 @@ class Result:
         """Charge a text beside the rows by its size; it is no row."""
         if self.plan.is_free or not size_bytes:
             return None
-        return self._account.admit(self._charger.charge_unread(size_bytes), now)
+        return self._account.admit(self._rows.charger.charge_unread(size_bytes), now)
 
     def stop_charging(self) -> None:
         """Let everything pass from now on: in observe mode, after a budget is spent."""
@@ -106,13 +91,20 @@ class Result:
         self.rows = self.size_bytes = 0
         return counts
 
-    def _charge_copied(self, data: bytes, size: int) -> Charge | None:
-        if self.plan.counts_rows or self.plan.everything or self.plan.fixed:
-            return self._charger.charge_unread(size)
-        values = split_copy_row(data, self._copy_format, self._columns)
-        if values is None:
-            return self._charger.charge_unread(size)
-        return self._charger.charge_row(values, size) if values else None
+    def _charge_of(self, run: Run, *, copies: bool) -> Charge | None:
+        """Return what all rows cost together; None: they are charged one by one."""
+        if self.plan.counts_rows:
+            return Charge(rows=run.count, size_bytes=len(run.raw))
+        if copies is not self._copies:
+            return None
+        found = self._runs.charge_run(run.raw, keeps=self._account.keeps_subjects)
+        if found is None:
+            return None
+        groups, repeated, anonymous, rows, size = found
+        if self.plan.fixed and rows:
+            groups = self._rows.charger.fixed
+            repeated = (rows - 1) * len(groups)
+        return Charge(groups, repeated, anonymous, rows, size)
 
     def _released(self, rows: int, size: int) -> int:
         self.rows += rows

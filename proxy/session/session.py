@@ -12,6 +12,7 @@ from __future__ import annotations
 import traceback
 from typing import TYPE_CHECKING, Final, assert_never
 
+from proxy import accel
 from proxy.errors import WireError
 from proxy.session.commands import (
     Command,
@@ -69,9 +70,13 @@ class Session:
             tags=frontend.TAGS,
             bulk_tags=frontend.BULK_TAGS,
             ceiling_bytes=context.max_statement_bytes,
+            find_end=accel.end_of_run,
         )
         self._backend = FrameReader(
-            tags=backend.TAGS, bulk_tags=backend.BULK_TAGS, ceiling_bytes=BACKEND_CEILING_BYTES
+            tags=backend.TAGS,
+            bulk_tags=backend.BULK_TAGS,
+            ceiling_bytes=BACKEND_CEILING_BYTES,
+            find_end=accel.end_of_run,
         )
         names = Names(state)
         own_query = OwnQuery(state)

@@ -14,6 +14,7 @@ Source: PostgreSQL documentation, "Frontend/Backend Protocol", "Message Formats"
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -65,16 +66,25 @@ class Piece:
     last: bool
 
 
+EndOfRun = Callable[[bytearray, int, int, int], tuple[int, int]]
+
+
 class FrameReader:
-    """Collect chunks, hand out frames.
+    """Collect chunks, hand out frames. ``find_end``: the compiled ``end_of_run``, if it is there.
 
     ``take`` has three outcomes: a shape; None, "need more bytes"; or WireError, raised from the
     header alone. One shape per call, so that a fault in the third cannot swallow the first two.
     """
 
     def __init__(
-        self, *, tags: bytes, bulk_tags: bytes = b"", ceiling_bytes: int = CEILING_BYTES
+        self,
+        *,
+        tags: bytes,
+        bulk_tags: bytes = b"",
+        ceiling_bytes: int = CEILING_BYTES,
+        find_end: EndOfRun | None = None,
     ) -> None:
+        self._find_end = find_end or end_of_run
         self._tags = frozenset(tags)
         self._bulk = frozenset(bulk_tags)
         self._ceiling = ceiling_bytes
@@ -123,21 +133,12 @@ class FrameReader:
         if size > self._ceiling:
             self._piece_tag, self._piece_size, self._piece_left = tag, size, size
             return self._take_piece(first=True)
-        end = self._start + size
         if tag in self._bulk:
-            return self._take_run(tag, end)
-        return Frame(tag, self._cut(end))
+            return self._take_run(tag)
+        return Frame(tag, self._cut(self._start + size))
 
-    def _take_run(self, tag: int, end: int) -> Run:
-        count = 1
-        buffer, limit = self._buffer, len(self._buffer)
-        unpack, largest = _LENGTH.unpack_from, self._ceiling - 1
-        while end + HEADER_BYTES <= limit and buffer[end] == tag:
-            (length,) = unpack(buffer, end + 1)
-            if not SMALLEST_LENGTH <= length <= largest or end + 1 + length > limit:
-                break
-            end += 1 + length
-            count += 1
+    def _take_run(self, tag: int) -> Run:
+        end, count = self._find_end(self._buffer, self._start, tag, self._ceiling - 1)
         return Run(tag, self._cut(end), count)
 
     def _take_piece(self, *, first: bool) -> Piece | None:
@@ -168,6 +169,22 @@ class FrameReader:
         raw = bytes(memoryview(self._buffer)[self._start : end])
         self._start = end
         return raw
+
+
+def end_of_run(buffer: bytes | bytearray, start: int, tag: int, largest: int) -> tuple[int, int]:
+    """Return where whole frames of ``tag`` end that begin at ``start``, and how many they are.
+
+    ``largest``: the largest length they may announce. A frame of which a part is missing ends it.
+    """
+    end, count, limit = start, 0, len(buffer)
+    unpack = _LENGTH.unpack_from
+    while end + HEADER_BYTES <= limit and buffer[end] == tag:
+        (length,) = unpack(buffer, end + 1)
+        if not SMALLEST_LENGTH <= length <= largest or end + 1 + length > limit:
+            break
+        end += 1 + length
+        count += 1
+    return end, count
 
 
 def frames_in(raw: bytes) -> Iterator[tuple[int, int]]:

@@ -77,7 +77,7 @@ def test_an_error_in_the_meter_cuts(
     """Rows that could not be charged do not leave, unless the site says so."""
     talk = Conversation(context(mode, on_error)).login()
     talk.say(f'>>> Query "{READ}"\n<<< RowDescription id:16406.1:20 last_name:16406.3:25')
-    monkeypatch.setattr(results, "decode_data_row", boom)
+    monkeypatch.setattr(results.Result, "admit_run", boom)
 
     talk.say("<< DataRow 1 A", loosely=True)
 

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import struct
+from typing import Any
+from unittest import mock
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proxy import accel
+from proxy.meter.ledger import Account, Charge
+from proxy.meter.plan import BY_BYTES, FREE, ChargePlan, KeyColumn
 from proxy.session import commands as c
 from proxy.session import events as e
+from proxy.session.results import Result
+from proxy.terms.budget import Budget, Measure, Method
+from proxy.terms.facts import CopyFormat
+from proxy.terms.finding import Action
 from proxy.wire.backend import decode_data_row
-from proxy.wire.frames import frames_in
+from proxy.wire.encode import frame
+from proxy.wire.frames import Run, frames_in
 from tests.conversation import Conversation, context_of, policy_of, subjects
+from tests.kernels import each_kernel
 from tests.messages import backend_message, frontend_message
-from tests.strategies import chunk_sizes, chunks
+from tests.strategies import chunk_sizes, chunks, lengthened
 
 READ = "select id, last_name from lab.patient limit 9"
 COLUMNS = "RowDescription id:16406.1:20 last_name:16406.3:25"
@@ -99,3 +112,81 @@ def test_chunks_do_not_change_what_is_released(
         whole.read(flow, rows)
 
     assert (cut.seen, cut.errors) == (whole.seen, whole.errors)
+
+
+class OneByOne(Account):
+    """An account that never takes a run at once."""
+
+    def admit_run(self, charge: Charge, now: float) -> bool:
+        """Every row has to ask."""
+        del charge, now
+        return False
+
+
+ACTIONS = st.sampled_from([Action.BLOCK, Action.FLAG])
+budgets = st.lists(
+    st.tuples(st.sampled_from(Measure), st.none() | st.integers(0, 12), ACTIONS), max_size=3
+)
+PLANS = st.sampled_from(
+    [
+        ChargePlan(Method.KEYS, keys=(KeyColumn(0, "id", 20, 0),), linked=True, values=(1,)),
+        ChargePlan(
+            Method.KEYS, keys=(KeyColumn(0, "id", 20, 0), KeyColumn(1, "nir", 25, 0)), linked=True
+        ),
+        ChargePlan(Method.KEYS, keys=(KeyColumn(0, "id", 20, 0), KeyColumn(1, "nir", 25, 0))),
+        ChargePlan(Method.ROWS, values=(0, 1)),
+        ChargePlan(Method.BOUND, fixed=(("id", b"1"), ("id", b"2"))),
+        ChargePlan(Method.FREE, counts_rows=True),
+        BY_BYTES,
+        FREE,
+    ]
+)
+pairs = st.tuples(st.integers(1, 9), st.integers(1, 4))
+runs = st.lists(
+    st.tuples(st.sampled_from([0.0, 1.0, 1800.0, 3600.0]), st.lists(pairs, min_size=1)), max_size=6
+)
+
+
+@each_kernel
+@settings(max_examples=300)
+@given(budgets, PLANS, runs, st.booleans())
+def test_a_run_is_charged_as_its_rows_are(
+    kernel: Any,
+    told: list[tuple[Measure, int | None, Action]],
+    plan: ChargePlan,
+    runs: list[tuple[float, list[tuple[int, int]]]],
+    copies: bool,
+) -> None:
+    """The same bytes leave, the same budget stops the rest, the same is charged and told."""
+    all_of_them = [
+        Budget(f"EX{number}", "Budget", measure, frozenset(), 3600, limit, action)
+        for number, (measure, limit, action) in enumerate(told)
+    ]
+    context = context_of(policy_of())
+    together = Account("app", all_of_them, kernel.SubjectWindow)
+    apart = OneByOne("app", all_of_them)
+    form, columns = (CopyFormat.TEXT, 2) if copies else (None, 0)
+    with mock.patch.object(accel, "RunCharger", kernel.RunCharger):
+        results = [
+            Result(context, account, plan, copy_format=form, columns=columns)
+            for account in (together, apart)
+        ]
+    now = 0.0
+    for gap, rows in runs:
+        now += gap
+        raw = [frame(ord("d"), b"%d\t%d\n" % row) if copies else data_row(*row) for row in rows]
+        run = Run(raw[0][0], b"".join(raw), len(raw))
+        first, second = (one.admit_run(run, now) for one in results)
+        assert first == second
+        assert together.usage(now) == apart.usage(now)
+        assert together.charged == apart.charged
+        assert list(together.overruns(now)) == list(apart.overruns(now))
+        assert results[0].take_counts() == results[1].take_counts()
+
+
+def data_row(*values: int) -> bytes:
+    """Return a DataRow of numbers as text."""
+    return frame(
+        ord("D"),
+        struct.pack(">h", len(values)) + b"".join(lengthened(b"%d" % one) for one in values),
+    )

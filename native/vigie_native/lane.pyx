@@ -316,7 +316,7 @@ cdef Py_ssize_t _formats_at(const u8* p, Py_ssize_t at, Py_ssize_t end) noexcept
 cpdef object extended_key(bytes chunk):
     """See ``proxy.accel._python.extended_key``."""
     cdef Py_ssize_t size = PyBytes_GET_SIZE(chunk), at = 0, end, name, name_end, formats
-    cdef Py_ssize_t text, types
+    cdef Py_ssize_t text = 0, types
     cdef const u8* p = <const u8*>PyBytes_AS_STRING(chunk)
     cdef bint parses = False, describes = False
     if size and p[0] == c"P":

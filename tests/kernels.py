@@ -1,0 +1,46 @@
+"""The kernels that are installed here, so that one test can ask the same of each."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from proxy.accel import _python
+from proxy.meter import runs, window
+from proxy.wire import frames
+
+if TYPE_CHECKING:
+    from _pytest.mark import MarkDecorator
+
+
+class InPython:
+    """What the compiled kernel has, from where it is specified."""
+
+    answer_rows = staticmethod(_python.answer_rows)
+    end_of_run = staticmethod(frames.end_of_run)
+    extended_key = staticmethod(_python.extended_key)
+    query_template = staticmethod(_python.query_template)
+    RunCharger = runs.RunCharger
+    SubjectWindow = window.SubjectWindow
+
+
+def _compiled() -> Any:
+    """Return the compiled kernel or None; where it must be there, its absence is a failure."""
+    try:
+        return importlib.import_module("vigie_native")
+    except ImportError:
+        if os.environ.get("PROXY_ACCEL") == "compiled":
+            raise
+        return None
+
+
+COMPILED: Final = _compiled()
+_KERNELS: Final[dict[str, Any]] = {"python": InPython}
+if COMPILED is not None:
+    _KERNELS["compiled"] = COMPILED
+each_kernel: Final[MarkDecorator] = pytest.mark.parametrize(
+    "kernel", _KERNELS.values(), ids=list(_KERNELS)
+)
