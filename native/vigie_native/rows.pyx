@@ -192,6 +192,8 @@ cdef class RunCharger:
         cdef int i, keys = 0, found
         if self._everything:
             return self._subjects_in(self._size[self._width])
+        if self._fixed:
+            return 0
         for i in range(self._key_count):
             found = self._key(&self._keys[i], groups)
             if found < 0:

@@ -103,6 +103,7 @@ def one_by_one(plan: ChargePlan, raw: bytes, form: CopyFormat | None, *, keeps: 
 @each_kernel
 @given(plans, st.lists(rows.map(data_row) | st.binary(max_size=9).map(lambda b: frame(68, b))))
 @example(BY_BYTES, [data_row([b"1234567", None])])
+@example(ChargePlan(Method.BOUND, packed=(0,), fixed=(("patient.id", b"3"),)), [data_row([b"0"])])
 def test_rows_cost_together_what_they_cost_alone(
     kernel: Any, plan: ChargePlan, frames: list[bytes]
 ) -> None:
