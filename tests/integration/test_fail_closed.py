@@ -28,7 +28,7 @@ from proxy.meter.ledger import Account
 from proxy.session import decisions
 from proxy.sql import Analyser
 
-judge, analyse, admit = decisions.judge, Analyser.analyse, Account.admit
+judge, analyse = decisions.judge, Analyser.analyse
 
 
 def failing_judge(policy, principal, facts):
@@ -43,13 +43,17 @@ def failing_analyse(self, text, **options):
     return analyse(self, text, **options)
 
 
-def failing_admit(self, charge, now):
-    if self.role == "biologist":
-        raise ZeroDivisionError("".join(["planted", "value"]))
-    return admit(self, charge, now)
+def failing(admit):
+    def failing_admit(self, charge, now):
+        if self.role == "biologist":
+            raise ZeroDivisionError("".join(["planted", "value"]))
+        return admit(self, charge, now)
+
+    return failing_admit
 
 
-decisions.judge, Analyser.analyse, Account.admit = failing_judge, failing_analyse, failing_admit
+decisions.judge, Analyser.analyse = failing_judge, failing_analyse
+Account.admit, Account.admit_run = failing(Account.admit), failing(Account.admit_run)
 """
 WHERE = ["policy", "analysis", "meter"]
 ROLES = {"policy": "lims_app", "analysis": "lims_app", "meter": "biologist"}
