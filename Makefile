@@ -2,6 +2,6 @@
 # without make, say `python3 dev.py test`. ARGS is passed on: make test ARGS="-k wire".
 PYTHON ?= python3
 
-.PHONY: setup demo test check bench score
-setup demo test check bench score:
+.PHONY: setup demo test check bench score prove
+setup demo test check bench score prove:
 	@$(PYTHON) dev.py $@ $(ARGS)

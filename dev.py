@@ -1,9 +1,11 @@
 """Set up, try, test, check and measure Vigie; needs only Python 3.11 or later.
 
-    python3 dev.py setup | demo | test | check | bench | score | lock   [arguments passed on]
+    python3 dev.py setup | demo | test | check | bench | score | prove | lock
+    [arguments passed on]
 
 ``setup`` makes ``.venv`` with the versions of ``requirements.lock`` and the project in it;
-``demo``, ``test``, ``check``, ``bench`` and ``score`` call it first. The second time it does nothing.
+``demo``, ``test``, ``check``, ``bench``, ``score`` and ``prove`` call it first. The second time it
+does nothing.
 ``lock`` resolves the dependencies of ``pyproject.toml`` again and rewrites ``requirements.lock``.
 """
 
@@ -47,7 +49,7 @@ CHECKS: Final = (
 
 def main(arguments: list[str]) -> int:
     """Carry out one verb and return its exit status."""
-    verbs = {verb.__name__: verb for verb in (setup, demo, test, check, bench, score, lock)}
+    verbs = {verb.__name__: verb for verb in (setup, demo, test, check, bench, score, prove, lock)}
     if not arguments or arguments[0] not in verbs:
         print(__doc__.strip() if __doc__ else "")
         return 0 if arguments[:1] in (["-h"], ["--help"]) else 2
@@ -126,6 +128,12 @@ def score(arguments: list[str]) -> int:
     """Run every attack and all the work of the corpus, direct and through Vigie."""
     setup([])
     return run([PYTHON, "-m", "tests.score", *arguments])
+
+
+def prove(arguments: list[str]) -> int:
+    """Send random statements in random sessions, and see that no budget is exceeded."""
+    setup([])
+    return run([PYTHON, "-m", "tests.prove", *arguments])
 
 
 def lock(arguments: list[str]) -> int:

@@ -184,7 +184,13 @@ def test_tests_stand_where_their_source_stands(path: Path) -> None:
     folder = path.relative_to(ROOT / "tests").parent
     subject = ROOT / "proxy" / folder / path.stem.removeprefix("test_")
     mirrors = subject.with_suffix(".py").is_file() or subject.is_dir()
-    elsewhere = folder.parts[:1] in [("integration",), ("deploy",), ("rules",), ("score",)]
+    elsewhere = folder.parts[:1] in [
+        ("integration",),
+        ("deploy",),
+        ("rules",),
+        ("score",),
+        ("prove",),
+    ]
 
     assert mirrors or elsewhere or folder == Path(), relative(path)
 

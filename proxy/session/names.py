@@ -163,6 +163,7 @@ def _reads_as(facts: StatementFacts, inner: StatementFacts) -> StatementFacts:
         unknown_relations=facts.unknown_relations | inner.unknown_relations,
         functions=facts.functions | inner.functions,
         unknown_functions=facts.unknown_functions | inner.unknown_functions,
+        subject_functions=facts.subject_functions | inner.subject_functions,
         side_doors=facts.side_doors | inner.side_doors,
         stages=facts.stages and inner.reads_subjects,
         shape=None,

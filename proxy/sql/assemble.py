@@ -155,6 +155,7 @@ def _facts(
         unknown_relations=frozenset(reading.unknown_relations),
         functions=frozenset(reading.functions),
         unknown_functions=frozenset(reading.unknown_functions),
+        subject_functions=frozenset(reading.subject_functions),
         output=output,
         returns_rows=outline.returns_rows,
         one_subject_per_row=outline.one_subject and not unknown,

@@ -168,6 +168,7 @@ class StatementFacts:
     unknown_relations: frozenset[Relation] = frozenset()  # not in the catalog
     functions: frozenset[str] = frozenset()
     unknown_functions: frozenset[str] = frozenset()  # neither built in and harmless nor mapped
+    subject_functions: frozenset[str] = frozenset()  # mapped, and giving subjects' data
     output: tuple[OutputColumn, ...] | Unknown = ()
     returns_rows: bool = False
     one_subject_per_row: bool = False  # provably: all keys of a row belong to one subject
@@ -198,8 +199,11 @@ class StatementFacts:
     @property
     def reads_subjects(self) -> bool:
         """Whether some subject's data is in reach, as far as anyone can tell."""
-        return bool(self.subject_relations or self.unknown_relations or self.unknown_functions) or (
-            self.opaque is not None
+        return self.opaque is not None or bool(
+            self.subject_relations
+            or self.unknown_relations
+            or self.unknown_functions
+            or self.subject_functions
         )
 
     @property

@@ -33,7 +33,9 @@ def note_function(reading: Reading, schema: str, name: str) -> Known:
     doors = doors_of_function(name)
     found = _UNKNOWN if doors else _look_up(reading, schema, name)
     reading.side_doors |= doors
-    if not found.harmless and found.mapped is None:
+    if found.mapped is not None:
+        reading.subject_functions.add(label)
+    elif not found.harmless:
         reading.unknown_functions.add(label)
         reading.mixes = True
     return found

@@ -69,6 +69,7 @@ class Reading:
     creates: set[Relation] = field(default_factory=set)
     functions: set[str] = field(default_factory=set)
     unknown_functions: set[str] = field(default_factory=set)
+    subject_functions: set[str] = field(default_factory=set)
     side_doors: set[SideDoor] = field(default_factory=set)
     named_relations: set[tuple[str, str]] = field(default_factory=set)  # as written
     spans: list[tuple[int, int, str]] = field(default_factory=list)  # bytes: (start, end, fact)

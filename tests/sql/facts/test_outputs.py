@@ -150,3 +150,17 @@ def test_classes_of_the_output(facts: Facts) -> None:
         ColumnClass.KEY,
     }
     assert facts("explain select nir from patient").classes == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("select lab.age(date '2000-01-01')", False),
+        ("select count(*) from lab.f_inline('2000-01-01')", True),
+        ("select 1 from lab.search_patient('x') s where s.nir::int = 1", True),
+        ("select lab.patient_json(5)", True),
+    ],
+)
+def test_a_function_of_subjects_is_a_way_to_them(facts: Facts, text: str, expected: bool) -> None:
+    """Whatever it is asked for, and also where nothing of it is in the output."""
+    assert facts(text).reads_subjects is expected
