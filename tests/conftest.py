@@ -10,7 +10,7 @@ from proxy.demo.binaries import NoPostgresError, find_binaries
 if TYPE_CHECKING:
     import pytest
 
-pytest_plugins = ["tests.fix_postgres", "tests.fix_vigie"]
+pytest_plugins = ["tests.fix_postgres", "tests.fix_tls", "tests.fix_vigie"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -28,6 +28,7 @@ from proxy.session import Context, Session
 from proxy.session import commands as c
 from proxy.session import events as e
 from proxy.session.catalog_book import CatalogBook, Reader
+from proxy.session.opening import Encryption
 from proxy.session.own_query import own_messages
 from proxy.sql import CATALOG_QUERY, SESSION_QUERY, Analyser, build_catalog
 from proxy.sql.worker import WorkerOutcome
@@ -152,9 +153,10 @@ class Conversation:
         *,
         waived: frozenset[str] = FOR_METRICS,
         address: str = "192.0.2.7",
+        encryption: Encryption = Encryption.NOT_OFFERED,
     ) -> None:
         self.context = context_of() if context is None else context
-        self.session = Session(self.context, address)
+        self.session = Session(self.context, address, encryption)
         self.waived = waived
         self.now = 0.0
         self.commands: list[c.Command] = []  # of the last event
@@ -266,6 +268,12 @@ def _event(told: str) -> e.Event:
     match name:
         case "BackendUnreachable":
             return e.BackendUnreachable(rest[0])
+        case "FrontendEncrypted":
+            return e.FrontendEncrypted(rest[0] if rest else None)
+        case "BackendEncrypted":
+            return e.BackendEncrypted(presents_ours=rest == ["ours"])
+        case "EncryptionBroken":
+            return e.EncryptionBroken(rest[0], "bad record")
         case "WorkerAnswered":
             return e.WorkerAnswered(rest[0].encode(), WorkerOutcome(None, rest[1], None))
         case _:
@@ -296,6 +304,8 @@ def _lines(command: c.Command) -> list[str]:
             return [f"! CancelBackend {process_id} {shown(secret)}"]
         case c.ForwardCancel(process_id=process_id, secret=secret):
             return [f"! ForwardCancel {process_id} {shown(secret)}"]
+        case c.EncryptFrontend(answer=answer, received=received):
+            return [f"! EncryptFrontend {shown(answer)} {shown(received)}".rstrip()]
         case c.WasCut(budget=budget):
             return [f"! WasCut {budget}"]
         case c.ProtocolFault(side=side):

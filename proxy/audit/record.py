@@ -124,6 +124,7 @@ def _principal(principal: Principal) -> dict[str, str]:
         "database": principal.database,
         "address": principal.address,
         "application_name": redact(principal.application_name),
+        "certificate": principal.certificate.subject if principal.certificate else "",
     }
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from proxy.cli.loading import Loaded
     from proxy.cli.options import Options
     from proxy.policy import Policy
+    from proxy.settings import Settings
 
 _PLACE: Final = re.compile(r"(?P<file>.+?):(?P<line>\d+):(?P<column>\d+): (?P<what>.*)", re.DOTALL)
 
@@ -29,7 +30,7 @@ _PLACE: Final = re.compile(r"(?P<file>.+?):(?P<line>\d+):(?P<column>\d+): (?P<wh
 def check_policy(options: Options, *, as_json: bool) -> int:
     """Write what is in force and return 0, or every problem and return 1."""
     try:
-        loaded = load(options)
+        loaded = load(options, with_certificates=True)
     except ConfigurationError as error:
         if as_json:
             found = [_problem_as_json(problem) for problem in error.problems]
@@ -52,6 +53,8 @@ def _summary(loaded: Loaded) -> Iterator[tuple[str, str]]:
     numbers, limits = _numbers(policy), policy.thresholds
     yield "settings", f"{loaded.source or 'no file'}, mode {settings.mode}, state {settings.state}"
     yield "listens", f"{listen}, before {settings.upstream}; metrics on {settings.http or 'none'}"
+    yield "encrypted", _word_encryption(settings)
+    yield from (("warning", warning) for warning in loaded.warnings)
     yield "policy", f"version {policy.version}, site {settings.site or 'not named'}"
     yield "subjects", f"in {numbers['subject_relations']} relations"
     passive = f"{numbers['observed']} observe only, {numbers['exceptions']} exceptions"
@@ -60,6 +63,19 @@ def _summary(loaded: Loaded) -> Iterator[tuple[str, str]]:
     for number, budget in enumerate(policy.budgets):
         whose = ", ".join(sorted(budget.roles)) or "every other role"
         yield "" if number else "budgets", f"{budget.id} {whose}: {word_budget(budget)}"
+
+
+def _word_encryption(settings: Settings) -> str:
+    """Return which leg has TLS: applications required, except on 127.0.0.1:6432; ..."""
+    frontend, backend = settings.frontend_tls, settings.backend_tls
+    if frontend.certificate is None:
+        said = "not offered"
+    else:
+        plain = ", ".join(sorted(map(str, frontend.plaintext)))
+        said = f"required, except on {plain}" if plain else "required"
+        if frontend.verify != "none":
+            said += f", certificates {frontend.verify}"
+    return f"applications {said}; database {backend.mode}"
 
 
 def _numbers(policy: Policy) -> dict[str, int]:
@@ -82,7 +98,10 @@ def _as_json(loaded: Loaded) -> dict[str, Any]:
             "state": settings.state,
             "http": None if settings.http is None else str(settings.http),
             "site": None if settings.site is None else str(settings.site),
+            "frontend_tls": settings.frontend_tls.certificate is not None,
+            "backend_tls": settings.backend_tls.mode,
         },
+        "warnings": list(loaded.warnings),
         "policy": {
             "version": policy.version,
             **_numbers(policy),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING, Final
 from proxy.errors import ConfigurationError
 from proxy.policy import load_policy
 from proxy.settings import (
+    BackendTls,
+    FrontendTls,
     find_settings_file,
     read_folders,
     read_policy_files,
@@ -28,22 +31,33 @@ _NO_MAP: Final = "policy: no schema_map"
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What is in force. ``source``: the file of the settings; None: there is none."""
+    """What is in force. ``source``: the file of the settings; None: there is none.
+
+    ``warnings``: what will be wrong soon.
+    """
 
     settings: Settings
     policy: Policy
     source: Path | None
+    warnings: tuple[str, ...] = ()
 
 
-def load(options: Options) -> Loaded:
+def load(options: Options, *, with_certificates: bool = False) -> Loaded:
     """Return the settings and the policy that options, environment and files give.
+
+    Args:
+        options: what the command line says.
+        with_certificates: read the files of TLS too.
 
     Errors: ConfigurationError with the problems of the settings and those of the rules.
     """
     problems: list[str] = []
+    warnings: tuple[str, ...] = ()
     policy = settings = None
     try:
         settings = read_settings(options.config, os.environ, options.overrides)
+        if with_certificates:
+            warnings = _read_certificates(settings)
     except ConfigurationError as error:
         problems += error.problems
     folders = settings or read_folders(options.config, os.environ, options.overrides)
@@ -52,9 +66,29 @@ def load(options: Options) -> Loaded:
             policy = load_policy(read_policy_files(folders), today=datetime.now(tz=UTC).date())
         except ConfigurationError as error:
             problems += error.problems if folders.site else _name_site(error.problems)
-    if settings is None or policy is None:
+    if settings is None or policy is None or problems:
         raise ConfigurationError(problems)
-    return Loaded(settings, policy, find_settings_file(options.config, os.environ))
+    source = find_settings_file(options.config, os.environ)
+    return Loaded(settings, policy, source, warnings)
+
+
+def _read_certificates(settings: Settings) -> tuple[str, ...]:
+    """Return the warnings about the files of TLS.
+
+    The database is asked for its certificate, if it can be reached: logins depend on it.
+
+    Errors: ConfigurationError.
+    """
+    if settings.frontend_tls == FrontendTls() and settings.backend_tls == BackendTls():
+        return ()
+    from proxy.net.tls import Tls  # noqa: PLC0415 - only those need it who ask for TLS
+
+    tls = Tls(settings.frontend_tls, settings.backend_tls)
+    seconds = settings.limits.connect_timeout_seconds
+    problem = asyncio.run(tls.problem_with(settings.upstream, seconds))
+    if problem is not None:
+        raise ConfigurationError([problem])
+    return tuple(tls.warnings)
 
 
 def _name_site(problems: list[str]) -> list[str]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from proxy.wire.encode import cancel_request
 
 if TYPE_CHECKING:
-    from proxy.settings.address import Address
+    from proxy.net.dial import Dial
 
 Key = tuple[int, bytes]
 _SECONDS: Final = 10.0
@@ -46,21 +46,21 @@ class CancelKeys:
         return None
 
 
-async def send_cancel(upstream: Address, key: Key) -> None:
+async def send_cancel(dial: Dial, key: Key) -> None:
     """Send a CancelRequest and wait until the backend closes that connection.
 
-    Until then the cancel may still hit whatever the session runs next. Errors: none; a cancel
-    that cannot be sent is logged.
+    Until then the cancel may still hit whatever the session runs next. It goes over TLS where a
+    session would. Errors: none; a cancel that cannot be sent is logged.
     """
     try:
         async with asyncio.timeout(_SECONDS):
-            reader, writer = await asyncio.open_connection(upstream.host, upstream.port)
+            dialled = await dial.open(cancel_request(*key), once=True)
             try:
-                writer.write(cancel_request(*key))
-                await writer.drain()
-                while await reader.read(1024):
+                while await dial.receive(dialled.connected, 1024):
                     pass
+            except ConnectionResetError:
+                pass  # closed all the same
             finally:
-                writer.transport.abort()
+                dialled.connected.close()
     except (OSError, TimeoutError) as error:
         _log.warning("a CancelRequest did not reach the database: %s", type(error).__name__)

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
-    from proxy.net.relay import Relay
+    from proxy.net.readiness import Readiness
 
 CHUNK_BYTES: Final = 256 * 1024
 HIGH_WATER_BYTES: Final = 256 * 1024  # of unsent bytes, before the other side is no longer read
@@ -21,18 +22,38 @@ LOW_WATER_BYTES: Final = 64 * 1024
 LINGER_SECONDS: Final = 10.0  # to send the rest to a peer that does not read
 _AGAIN: Final = (BlockingIOError, InterruptedError)
 _BUFFER: Final = memoryview(bytearray(CHUNK_BYTES))
+_CREDENTIALS: Final = struct.Struct("iII")  # process, user and group of a Unix socket's peer
+
+
+class Told(Protocol):
+    """Whom a socket tells what happens: the relay, or TLS in between."""
+
+    def connected(self, side: RawSide) -> None:
+        """A socket is there."""
+
+    def frontend_sent(self, chunk: bytes) -> None:
+        """The frontend sent these."""
+
+    def backend_sent(self, chunk: bytes) -> None:
+        """The backend sent these."""
+
+    def congested(self, side: RawSide, *, is_congested: bool) -> None:
+        """The peer reads too slowly, or again."""
+
+    def lost(self, side: RawSide) -> None:
+        """The socket is gone."""
 
 
 class RawSide:
     """The frontend's or the backend's socket; tells the relay what happens."""
 
-    def __init__(self, relay: Relay, *, is_frontend: bool) -> None:
+    def __init__(self, relay: Told, readiness: Readiness, *, is_frontend: bool) -> None:
         self._relay = relay
-        self._is_frontend = is_frontend
+        self.is_frontend = self._is_frontend = is_frontend
         self._loop = asyncio.get_running_loop()
         self._socket: socket.socket | None = None
         self._number = -1
-        self._readiness = relay.readiness
+        self._readiness = readiness
         self._reads = self._writes = False
         self._backlog: deque[bytes] = deque()  # what the peer has not taken, or has no socket yet
         self._backlog_bytes = 0
@@ -46,11 +67,31 @@ class RawSide:
         return self._socket is not None
 
     @property
+    def is_closing(self) -> bool:
+        """Whether it was told to close."""
+        return self._closing
+
+    @property
     def peer_address(self) -> str:
-        """The peer's address without its port; empty for a Unix socket."""
+        """The peer's address without its port; ``unix:`` and its user id for a Unix socket."""
         assert self._socket is not None
-        peer = self._socket.getpeername()
-        return str(peer[0]) if isinstance(peer, tuple) else ""
+        if self._socket.family == socket.AF_UNIX:
+            return f"unix:{_peer_user(self._socket)}"
+        return str(self._socket.getpeername()[0])
+
+    def report_to(self, told: Told) -> None:
+        """From now on tell somebody else what happens."""
+        self._relay = told
+
+    def take_backlog(self) -> bytes:
+        """Return what was written before there was a socket; it is no longer kept."""
+        found = b"".join(self._backlog)
+        self._backlog.clear()
+        self._backlog_bytes = 0
+        if self._is_congested:
+            self._is_congested = False
+            self._relay.congested(self, is_congested=False)
+        return found
 
     def attach(self, connected: socket.socket) -> None:
         """Take a connected, non-blocking socket."""
@@ -195,3 +236,8 @@ class RawSide:
         self._backlog_bytes = 0
         connected.close()
         self._loop.call_soon(self._relay.lost, self)
+
+
+def _peer_user(connected: socket.socket) -> int:
+    found = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    return int(_CREDENTIALS.unpack(found)[1])

@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import select
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
+
+if TYPE_CHECKING:
+    import socket
 
 AT_ONCE: Final = 64  # events before the loop has its turn
 
@@ -45,6 +48,22 @@ class Readiness:
             self._epoll.register(number, wanted)
             self._watched[number] = who
 
+    async def receive(self, connected: socket.socket, size: int) -> bytes:
+        """Return the next bytes of a socket that nobody else watches; none at the end.
+
+        Errors: OSError; ConnectionResetError among them, for which uvloop would not wake anybody.
+        """
+        while True:
+            try:
+                return connected.recv(size)
+            except (BlockingIOError, InterruptedError):
+                turn = _Turn(asyncio.get_running_loop().create_future())
+            self.watch(connected.fileno(), turn, reads=True, writes=False)
+            try:
+                await turn.come
+            finally:
+                self.watch(connected.fileno(), turn, reads=False, writes=False)
+
     def _tell(self) -> None:
         for number, events in self._epoll.poll(0, AT_ONCE):
             who = self._watched.get(number)
@@ -54,3 +73,19 @@ class Readiness:
                 who.readable()
             else:
                 who.woken()
+
+
+class _Turn:
+    """Waits for a socket, once."""
+
+    def __init__(self, come: asyncio.Future[None]) -> None:
+        self.come = come
+
+    def readable(self) -> None:
+        """The turn has come."""
+        if not self.come.done():
+            self.come.set_result(None)
+
+    def woken(self) -> None:
+        """There is something, if only an error: reading tells."""
+        self.readable()

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from proxy.net import clock
 from proxy.net.cancels import CancelKeys, send_cancel
-from proxy.net.dial import dial
+from proxy.net.dial import Dial, NoTlsError
 from proxy.net.raw import RawSide
 from proxy.net.readiness import Readiness
+from proxy.net.tls import Tls, read_certificate
+from proxy.net.tls_side import TlsSide
+from proxy.net.tls_stream import TlsError, TlsStream
 from proxy.session import Session
 from proxy.session import commands as c
 from proxy.session import events as e
@@ -19,10 +23,14 @@ from proxy.session import events as e
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
+    from proxy.net.dial import Dialled
     from proxy.net.sinks import Sinks
     from proxy.net.workers import Workers
     from proxy.session import Context
+    from proxy.session.opening import Encryption
     from proxy.settings.address import Address
+
+_log: Final = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -35,37 +43,54 @@ class Surroundings:
     workers: Workers
     login_timeout_seconds: float
     connect_timeout_seconds: float
+    tls: Tls = field(default_factory=Tls)
     readiness: Readiness = field(default_factory=Readiness)
     cancel_keys: CancelKeys = field(default_factory=CancelKeys)
     cancels: set[asyncio.Task[None]] = field(default_factory=set)  # those of frontends, under way
     relays: set[Relay] = field(default_factory=set)
     emptied: asyncio.Event = field(default_factory=asyncio.Event)  # the last relay has gone
 
+    @property
+    def dial(self) -> Dial:
+        """Return what makes connections to the database, as TLS is set up now."""
+        return Dial(self.upstream, self.tls.backend, self.readiness)
 
-def accept(surroundings: Surroundings, connected: socket.socket) -> None:
-    """Begin a session with a frontend that has connected."""
-    Relay(surroundings).frontend.attach(connected)
+
+Side = RawSide | TlsSide
+
+
+def accept(
+    surroundings: Surroundings, connected: socket.socket, listener: Address | None = None
+) -> None:
+    """Begin a session with a frontend that has connected to this listener."""
+    Relay(surroundings, surroundings.tls.asked_of(listener)).begin(connected)
 
 
 class Relay:
     """One session with its sockets and tasks; they end with it."""
 
-    def __init__(self, surroundings: Surroundings) -> None:
+    def __init__(self, surroundings: Surroundings, encryption: Encryption) -> None:
         self._shared = surroundings
-        self.readiness = surroundings.readiness
-        self.frontend = RawSide(self, is_frontend=True)
-        self._backend = RawSide(self, is_frontend=False)
+        self._encryption = encryption
+        self._raw_frontend = RawSide(self, surroundings.readiness, is_frontend=True)
+        self._raw_backend = RawSide(self, surroundings.readiness, is_frontend=False)
+        self.frontend: Side = self._raw_frontend  # until TLS is put between
+        self._backend: Side = self._raw_backend
         self._session: Session | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._deadline: asyncio.TimerHandle | None = None
         self._keys: list[tuple[int, bytes]] = []
         self._congested: set[bool] = set()  # True: the frontend, False: the backend
 
+    def begin(self, connected: socket.socket) -> None:
+        """Take the frontend's socket."""
+        self._raw_frontend.attach(connected)
+
     def connected(self, side: RawSide) -> None:
         """A socket is there: the frontend's begins the session."""
-        if side is not self.frontend:
+        if side is not self._raw_frontend:
             return
-        self._session = Session(self._shared.context, side.peer_address)
+        self._session = Session(self._shared.context, side.peer_address, self._encryption)
         self._shared.relays.add(self)
         self._shared.sinks.metrics.connection_opened()
         loop = asyncio.get_running_loop()
@@ -96,7 +121,7 @@ class Relay:
             return
         to_frontend: list[bytes] = []
         to_backend: list[bytes] = []
-        closes: list[RawSide] = []
+        closes: list[Side] = []
         for command in session.handle(event, clock.now()):
             match command:
                 case c.SendFrontend(data):
@@ -120,6 +145,8 @@ class Relay:
         match command:
             case c.OpenBackend():
                 self._begin(self._connect())
+            case c.EncryptFrontend(answer, received):
+                self._encrypt_frontend(answer, received)
             case c.CancelBackend(process_id, secret):
                 self._begin(self._cancel((process_id, secret)))
             case c.ForwardCancel(process_id, secret):
@@ -136,7 +163,31 @@ class Relay:
             case _:
                 shared.sinks.take(command)
 
-    def congested(self, side: RawSide, *, is_congested: bool) -> None:
+    def _encrypt_frontend(self, answer: bytes, received: bytes) -> None:
+        credentials = self._shared.tls.frontend
+        assert credentials is not None
+        self._raw_frontend.write(answer)
+        side = TlsSide(self, self._raw_frontend, TlsStream(credentials, accepts=True))
+        self.frontend = side
+        if received:  # not from within the session's own decision
+            asyncio.get_running_loop().call_soon(side.received, received)
+
+    def established(self, side: TlsSide) -> None:
+        """The handshake with the frontend is over."""
+        try:
+            certificate = read_certificate(side.stream.peer_certificate)
+        except TlsError as error:
+            self.broken(side, str(error))
+            return
+        self.happened(e.FrontendEncrypted(side.stream.protocol, certificate))
+
+    def broken(self, side: TlsSide, reason: str) -> None:
+        """What came is no TLS."""
+        self.happened(
+            e.EncryptionBroken("frontend" if side is self.frontend else "backend", reason)
+        )
+
+    def congested(self, side: Side, *, is_congested: bool) -> None:
         """A peer reads too slowly (or again): the other side is not read (or again)."""
         is_frontend = side is self.frontend
         if is_congested:
@@ -148,7 +199,7 @@ class Relay:
         elif self._session is not None:
             self.frontend.read(wanted=not is_congested and not self._session.holds_frontend)
 
-    def lost(self, side: RawSide) -> None:
+    def lost(self, side: Side) -> None:
         """A socket is gone; when both are, so is the relay."""
         self.happened(e.FrontendClosed() if side is self.frontend else e.BackendClosed())
         if self.frontend.is_open or self._backend.is_open:
@@ -175,30 +226,49 @@ class Relay:
         _begin(work, self._tasks)
 
     async def _connect(self) -> None:
-        shared = self._shared
+        shared, raw = self._shared, self._raw_backend
         reason = "other"
+        opening = raw.take_backlog()
         try:
             async with asyncio.timeout(shared.connect_timeout_seconds):
-                connected = await dial(shared.upstream)
+                dialled = await shared.dial.open(opening)
         except TimeoutError:
             reason = "timeout"
         except ConnectionRefusedError:
             reason = "refused"
+        except NoTlsError as error:
+            reason = "tls"
+            _log.error("no TLS with the database at %s: %s", shared.upstream, error)
         except OSError as error:
             reason = "unresolved" if isinstance(error, socket.gaierror) else "other"
         else:
-            self._backend.attach(connected)
+            self._attach(dialled)
             return
         self.happened(e.BackendUnreachable(reason))
 
+    def _attach(self, dialled: Dialled) -> None:
+        """Go on with the backend's socket, and with what has already come of it."""
+        raw, stream = self._raw_backend, dialled.stream
+        if stream is None:
+            raw.attach(dialled.connected)
+        else:
+            since = raw.take_backlog()
+            self._backend = side = TlsSide(self, raw, stream)
+            ours = self.frontend.stream.certificate if isinstance(self.frontend, TlsSide) else b""
+            self.happened(e.BackendEncrypted(presents_ours=ours == stream.peer_certificate))
+            raw.attach(dialled.connected)
+            side.write(since)
+        if dialled.early:
+            self.backend_sent(dialled.early)
+
     async def _cancel(self, key: tuple[int, bytes]) -> None:
-        await send_cancel(self._shared.upstream, key)
+        await send_cancel(self._shared.dial, key)
         self.happened(e.CancelDone())
 
     async def _forward_cancel(self, process_id: int, secret: bytes) -> None:
         key = self._shared.cancel_keys.find(process_id, secret)
         if key is not None:
-            await send_cancel(self._shared.upstream, key)
+            await send_cancel(self._shared.dial, key)
         self.frontend.close()
 
     async def _ask_worker(self, raw: bytes, text: str) -> None:
@@ -213,6 +283,6 @@ def _begin(work: Coroutine[None, None, None], tasks: set[asyncio.Task[None]]) ->
     task.add_done_callback(tasks.discard)
 
 
-def _send(side: RawSide, parts: list[bytes]) -> None:
+def _send(side: Side, parts: list[bytes]) -> None:
     if parts:
         side.write(parts[0] if len(parts) == 1 else b"".join(parts))

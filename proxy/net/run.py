@@ -8,6 +8,7 @@ import logging
 import secrets
 import signal
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from proxy import accel
@@ -15,17 +16,18 @@ from proxy.errors import ConfigurationError
 from proxy.meter.ledger import Ledger
 from proxy.metrics import Metrics
 from proxy.net import clock
+from proxy.net.dial import Dial
 from proxy.net.http import serve_http
 from proxy.net.listener import CannotListenError, Listener, cannot_listen
 from proxy.net.relay import Surroundings, accept
 from proxy.net.sinks import AuditLog, Sinks
+from proxy.net.tls import Tls
 from proxy.net.workers import Workers
 from proxy.session import Context
 from proxy.session import events as e
 from proxy.sql import Analyser
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable
 
     from proxy.policy import Policy
@@ -73,6 +75,7 @@ async def _serve(settings: Settings, policy: Policy) -> None:
         loop.add_signal_handler(number, stop.set)
     async with contextlib.AsyncExitStack() as stack:
         surroundings = _surroundings(settings, policy, stack)
+        await _expect_logins(settings, surroundings.tls)
         upstream = _Upstream(settings.upstream)
         probing = loop.create_task(upstream.probe())
         warming = loop.create_task(surroundings.workers.warm_up())
@@ -80,22 +83,21 @@ async def _serve(settings: Settings, policy: Policy) -> None:
         stack.callback(probing.cancel)
         sinks = surroundings.sinks
 
-        def begin(connected: socket.socket) -> None:
-            accept(surroundings, connected)
-
         def readiness() -> list[str]:
             stopping = ["Vigie is stopping"] if stop.is_set() else []
             return [*stopping, *upstream.readiness(), *sinks.readiness()]
 
         listeners: list[Listener] = []
         for address in settings.listen:
-            listeners.append(Listener(address, begin, option="--listen"))
+            begin = partial(accept, surroundings, listener=address)
+            mode = settings.unix_socket_mode
+            listeners.append(Listener(address, begin, option="--listen", mode=mode))
             stack.callback(listeners[-1].close)
         if settings.http is not None:  # only now: it may say that Vigie is ready
             await _serve_http(settings.http, sinks, readiness, stack)
         for listener in listeners:
-            for host, port in listener.addresses:
-                _log.info("listening on %s port %d", host, port)
+            for shown in listener.shown:
+                _log.info("listening on %s", shown)
         _log.info("kernel %s", accel.IMPLEMENTATION)
         _log.info("policy %s, mode %s", policy.version, settings.mode.value)
         await stop.wait()
@@ -113,6 +115,9 @@ def _surroundings(
     metrics.policy_loaded(rules, policy.budgets, policy.version, at=clock.wall())
     metrics.mode(settings.mode)
     ledger = Ledger(accel.SubjectWindow)
+    tls = Tls(settings.frontend_tls, settings.backend_tls)
+    for warning in tls.warnings:
+        _log.warning("%s", warning)
     try:
         audit = AuditLog(settings.audit.path)
     except OSError as error:
@@ -141,7 +146,19 @@ def _surroundings(
         workers,
         settings.limits.login_timeout_seconds,
         settings.limits.connect_timeout_seconds,
+        tls,
     )
+
+
+async def _expect_logins(settings: Settings, tls: Tls) -> None:
+    """Refuse to start where TLS would let nobody log in, or nobody with libpq's defaults.
+
+    Errors: ConfigurationError.
+    """
+    seconds = settings.limits.connect_timeout_seconds
+    problem = await tls.problem_with(settings.upstream, seconds)
+    if problem is not None:
+        raise ConfigurationError([problem])
 
 
 def _secret(settings: Settings) -> bytes:
@@ -208,13 +225,13 @@ class _Upstream:
     async def _try(self) -> None:
         try:
             async with asyncio.timeout(PROBE_SECONDS):
-                _, writer = await asyncio.open_connection(self._address.host, self._address.port)
+                dialled = await Dial(self._address).open()
         except TimeoutError:
             self._reason = "the database does not answer"
         except OSError as error:
             self._reason = f"the database cannot be reached: {error.strerror or error}"
         else:
-            writer.close()
+            dialled.connected.close()
             self._reason = ""
 
     def readiness(self) -> list[str]:

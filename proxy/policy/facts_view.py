@@ -169,7 +169,23 @@ FACTS: Final[Mapping[str, Fact]] = {
     "application_name": _text(
         "as announced; never proof of anything", lambda _, p: p.application_name
     ),
-    "address": _text("of the frontend, without port", lambda _, p: p.address),
+    "address": _text(
+        "of the frontend, without port; unix: and the user id for a Unix socket",
+        lambda _, p: p.address,
+    ),
+    "certificate": _text(
+        "subject of the frontend's certificate, verified (CN=lims,O=Lab); absent without one",
+        lambda _, p: p.certificate.subject if p.certificate else None,
+    ),
+    "certificate_name": _text(
+        "common name in the frontend's certificate; absent without one",
+        lambda _, p: p.certificate.name if p.certificate else None,
+    ),
+    "certificate_alternatives": Fact(
+        FactType.SET,
+        "further names in the frontend's certificate: hosts, addresses, e-mail addresses, URIs",
+        lambda _, p: p.certificate.alternatives if p.certificate else frozenset(),
+    ),
 }
 
 

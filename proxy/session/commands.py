@@ -32,6 +32,18 @@ class OpenBackend:
 
 
 @dataclass(frozen=True, slots=True)
+class EncryptFrontend:
+    """Send ``answer`` in the clear, and nothing more: what follows is TLS.
+
+    ``received``: what the frontend has sent of its handshake. FrontendEncrypted follows, or
+    EncryptionBroken.
+    """
+
+    answer: bytes
+    received: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
 class CloseFrontend:
     """Close the frontend's connection after everything was sent."""
 
@@ -166,6 +178,7 @@ Command = (
     SendFrontend
     | SendBackend
     | OpenBackend
+    | EncryptFrontend
     | CloseFrontend
     | CloseBackend
     | CancelBackend

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from proxy.sql.worker import WorkerOutcome
+    from proxy.terms.principal import Certificate
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,35 @@ class BackendBytes:
     """The backend sent these."""
 
     chunk: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class FrontendEncrypted:
+    """The handshake with the frontend is over: all it sends from here on came through TLS.
+
+    ``protocol``: agreed on by ALPN. ``certificate``: the frontend's own, verified.
+    """
+
+    protocol: str | None = None
+    certificate: Certificate | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BackendEncrypted:
+    """The backend is reached by TLS.
+
+    ``presents_ours``: its certificate is the one that we present to frontends.
+    """
+
+    presents_ours: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EncryptionBroken:
+    """What this side sent is no TLS, or it is not believed. ``side``: frontend or backend."""
+
+    side: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +96,9 @@ class Shutdown:
 Event = (
     FrontendBytes
     | BackendBytes
+    | FrontendEncrypted
+    | BackendEncrypted
+    | EncryptionBroken
     | FrontendClosed
     | BackendClosed
     | BackendUnreachable

@@ -42,6 +42,7 @@ from proxy.wire.frontend import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from proxy.session.channel_binding import ChannelBinding
     from proxy.session.commands import Command
     from proxy.session.names import Names
     from proxy.session.state import State
@@ -57,9 +58,10 @@ _KEPT_PARAMETER_BYTES: Final = 1 << 16  # of larger ones it is not known what th
 class Inbound:
     """Takes whole messages of the frontend, one by one, when nothing makes them wait."""
 
-    def __init__(self, state: State, names: Names) -> None:
+    def __init__(self, state: State, names: Names, channel_binding: ChannelBinding) -> None:
         self._state = state
         self._names = names
+        self._channel_binding = channel_binding
         self._large = Large(state, names)
 
     def take(self, shape: Frame | Run | Piece) -> bool:
@@ -80,6 +82,9 @@ class Inbound:
                 self._execute(shape)
             case Frame(tag=Tag.FUNCTION_CALL):
                 self._function_call(shape)
+            case Frame(tag=Tag.PASSWORD):
+                if self._channel_binding.admits(shape.raw[HEADER_BYTES:]):
+                    state.to_backend(shape.raw)
             case Frame(tag=Tag.TERMINATE):
                 state.to_backend(shape.raw)
                 state.close(terminate=False)

@@ -5,12 +5,14 @@ Source: PostgreSQL documentation, "Start-up", "SSL Session Encryption", "Canceli
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from proxy.errors import WireError
 from proxy.session.catalog_book import Reader
 from proxy.session.commands import (
     CloseFrontend,
+    EncryptFrontend,
     ForwardCancel,
     OpenBackend,
     ProtocolFault,
@@ -22,19 +24,26 @@ from proxy.sql.text import is_safe_encoding
 from proxy.terms.facts import Kind, SideDoor, StatementFacts
 from proxy.terms.principal import Principal
 from proxy.wire.startup import (
+    GSSENC_CODE,
+    SSL_CODE,
     CancelRequest,
     GSSENCRequest,
     SSLRequest,
     StartupMessage,
+    begins_tls,
     take_opening,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from proxy.session.events import FrontendEncrypted
+
     Settings = Sequence[tuple[str, str]]
 
 _NO: Final = b"N"
+_YES: Final = b"S"
+_ALPN: Final = "postgresql"
 _MAJOR: Final = 3
 _MAX_ASKED: Final = 8  # SSLRequest and GSSENCRequest, each once, in reason
 _ON: Final = frozenset({"on", "true", "yes", "1", "t", "y"})
@@ -44,23 +53,53 @@ _SPACES: Final = " \t\n\r\v\f"
 _NEUTRAL: Final = frozenset({"user", "database", "application_name", "client_encoding"})
 
 
+class Encryption(Enum):
+    """What a listener asks of its frontends."""
+
+    NOT_OFFERED = "not offered"
+    OFFERED = "offered"
+    REQUIRED = "required"
+
+
 class Opening:
     """Takes the first bytes of a frontend, up to and including its StartupMessage."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, encryption: Encryption) -> None:
         self.state = state
         self.buffer = bytearray()
         self._asked = 0
+        self._encryption = encryption
+        self._is_shaking_hands = False
+        self._is_direct = False
 
     def take(self, chunk: bytes) -> bytes:
         """Take a chunk; return what follows the StartupMessage, if it was in it."""
+        if self._is_shaking_hands:  # in the clear: never taken for what comes through TLS
+            self.buffer.clear()
+            self._refuse_bytes(WireError("bytes outside of the TLS that was begun"))
+            return b""
         self.buffer += chunk
         self._take_openings()
         return bytes(self.buffer) if self.state.phase is Phase.AUTHENTICATION else b""
 
+    def encrypted(self, event: FrontendEncrypted) -> None:
+        """Go on within TLS."""
+        self._is_shaking_hands = False
+        if self._is_direct and event.protocol != _ALPN:
+            # another protocol's client may have been led here (ALPACA)
+            self._refuse_bytes(WireError(f"direct TLS without ALPN, expected '{_ALPN}'"))
+            return
+        self.state.is_encrypted = True
+        self.state.certificate = event.certificate
+
     def _take_openings(self) -> None:
         state = self.state
-        while state.phase is Phase.OPENING:
+        may_begin = not self._asked and not state.is_encrypted
+        if may_begin and begins_tls(self.buffer) and self._offers_tls:
+            self._is_direct = True
+            self._encrypt(b"", bytes(self.buffer))
+            return
+        while state.phase is Phase.OPENING and not self._is_shaking_hands:
             try:
                 opening = take_opening(self.buffer)
             except WireError as error:
@@ -70,20 +109,37 @@ class Opening:
                 case None:
                     return
                 case SSLRequest() | GSSENCRequest():
-                    self._decline()
+                    self._answer(opening)
                 case CancelRequest(process_id, secret):
                     state.out.append(ForwardCancel(process_id, secret))
                     state.phase = Phase.CLOSED
                 case StartupMessage():
                     self._start(opening)
 
-    def _decline(self) -> None:
+    @property
+    def _offers_tls(self) -> bool:
+        return self._encryption is not Encryption.NOT_OFFERED
+
+    def _answer(self, asked: SSLRequest | GSSENCRequest) -> None:
         self._asked += 1
+        if self.state.is_encrypted:  # within TLS it is no request any more, but a wrong version
+            minor = SSL_CODE & 0xFFFF if isinstance(asked, SSLRequest) else GSSENC_CODE & 0xFFFF
+            self.state.out.append(Refused())
+            self.state.fail("0A000", f"unsupported frontend protocol {SSL_CODE >> 16}.{minor}")
+            return
         if self.buffer or self._asked > _MAX_ASKED:
             # bytes stuffed behind the request, before its answer (CVE-2021-23222)
             self._refuse_bytes(WireError("unexpected bytes behind an encryption request"))
             return
+        if isinstance(asked, SSLRequest) and self._offers_tls:
+            self._encrypt(_YES)
+            return
         self.state.to_frontend(_NO)
+
+    def _encrypt(self, answer: bytes, received: bytes = b"") -> None:
+        self._is_shaking_hands = True
+        self.buffer.clear()
+        self.state.out.append(EncryptFrontend(answer, received))
 
     def _refuse_bytes(self, error: WireError) -> None:
         state = self.state
@@ -112,7 +168,10 @@ class Opening:
             return
         database = parameters.get("database") or role
         name = parameters.get("application_name", "")
-        principal = Principal(role, database, state.address, name)
+        if self._encryption is Encryption.REQUIRED and not state.is_encrypted:
+            self._refuse_plaintext(role, database)
+            return
+        principal = Principal(role, database, state.address, name, state.certificate)
         # as they came: how the backend reads them decides with which search_path it begins
         asked = sorted((key, value) for key, value in parameters.items() if key not in _NEUTRAL)
         state.login(principal, Reader(role, database, tuple(asked)))
@@ -124,6 +183,17 @@ class Opening:
         state.phase = Phase.AUTHENTICATION
         state.out.append(OpenBackend())
         state.to_backend(startup.raw)
+
+    def _refuse_plaintext(self, role: str, database: str) -> None:
+        """Say it as PostgreSQL does of a host that pg_hba.conf admits by TLS only."""
+        state = self.state
+        state.out.append(Refused())
+        state.fail(
+            "28000",
+            f'Vigie rejects connection for host "{state.address}", user "{role}",'
+            f' database "{database}", no encryption',
+            hint="Connect with sslmode=require, or better verify-full.",
+        )
 
     def _is_refused(self, facts: StatementFacts) -> bool:
         state = self.state

@@ -26,6 +26,7 @@ from proxy.wire.encode import backend_key_data
 from proxy.wire.frames import Frame, Piece, Run
 
 if TYPE_CHECKING:
+    from proxy.session.channel_binding import ChannelBinding
     from proxy.session.completions import Completions
     from proxy.session.cutting import Cutting
     from proxy.session.metering import Metering
@@ -47,8 +48,11 @@ class Outbound:
         cutting: Cutting,
         completions: Completions,
         own_query: OwnQuery,
+        *,
+        channel_binding: ChannelBinding,
     ) -> None:
         self._state = state
+        self._channel_binding = channel_binding
         self._metering = metering
         self._cutting = cutting
         self._completions = completions
@@ -214,7 +218,9 @@ class Outbound:
                 state.failed_hard = True
                 state.out.append(LoginFailed())
                 state.to_frontend(shape.raw)
-            case Tag.AUTHENTICATION | Tag.NEGOTIATE_PROTOCOL_VERSION | Tag.NOTICE_RESPONSE:
+            case Tag.AUTHENTICATION:
+                state.to_frontend(self._channel_binding.authentication(shape.raw))
+            case Tag.NEGOTIATE_PROTOCOL_VERSION | Tag.NOTICE_RESPONSE:
                 state.to_frontend(shape.raw)
             case _:
                 raise WireError(f"message {chr(shape.tag)!r} before the first ReadyForQuery")

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from proxy import accel
 from proxy.errors import WireError
+from proxy.session.channel_binding import ChannelBinding
 from proxy.session.commands import (
     Command,
     InternalFault,
     ProtocolFault,
+    Refused,
     SendBackend,
     SendFrontend,
     UpstreamFault,
@@ -27,11 +29,14 @@ from proxy.session.cutting import Cutting
 from proxy.session.events import (
     BackendBytes,
     BackendClosed,
+    BackendEncrypted,
     BackendUnreachable,
     CancelDone,
+    EncryptionBroken,
     Event,
     FrontendBytes,
     FrontendClosed,
+    FrontendEncrypted,
     LoginTimeout,
     Shutdown,
     WorkerAnswered,
@@ -40,7 +45,7 @@ from proxy.session.inbound import Inbound
 from proxy.session.lane import Lane
 from proxy.session.metering import Metering
 from proxy.session.names import Names
-from proxy.session.opening import Opening
+from proxy.session.opening import Encryption, Opening
 from proxy.session.outbound import Outbound
 from proxy.session.own_query import OwnQuery
 from proxy.session.pending import DescribePending
@@ -62,9 +67,15 @@ class Session:
     Args:
         context: shared by all sessions.
         address: of the frontend, without port.
+        encryption: what its listener asks of it.
     """
 
-    def __init__(self, context: Context, address: str = "") -> None:
+    def __init__(
+        self,
+        context: Context,
+        address: str = "",
+        encryption: Encryption = Encryption.NOT_OFFERED,
+    ) -> None:
         self._state = state = State(context, context.new_id(), address)
         self._frontend = FrameReader(
             tags=frontend.TAGS,
@@ -81,12 +92,20 @@ class Session:
         names = Names(state)
         own_query = OwnQuery(state)
         completions = Completions(state, names)
-        self._opening = Opening(state)
+        self._opening = Opening(state, encryption)
+        self._channel_binding = ChannelBinding(state)
         self._cutting = Cutting(state, completions)
-        self._inbound = Inbound(state, names)
+        self._inbound = Inbound(state, names, self._channel_binding)
         self._waiting = Waiting(state, own_query)
         metering = Metering(state, names, self._cutting)
-        self._outbound = Outbound(state, metering, self._cutting, completions, own_query)
+        self._outbound = Outbound(
+            state,
+            metering,
+            self._cutting,
+            completions,
+            own_query,
+            channel_binding=self._channel_binding,
+        )
         self._lane = Lane(state)
         self._in_hand: Frame | Run | Piece | None = None
         self._is_blind = False  # observe mode: an error of ours ended the observation
@@ -178,6 +197,12 @@ class Session:
                 self._take_frontend(chunk)
             case BackendBytes(chunk):
                 self._take_backend(chunk)
+            case FrontendEncrypted():
+                self._opening.encrypted(event)
+            case BackendEncrypted(presents_ours):
+                self._channel_binding.backend_encrypted(presents_ours=presents_ours)
+            case EncryptionBroken(side, reason):
+                self._encryption_broken(side, reason)
             case FrontendClosed():
                 state.close(terminate=state.phase is not Phase.OPENING)
             case BackendClosed():
@@ -246,6 +271,16 @@ class Session:
                     state.to_frontend(shape.raw)
                 raise
         self._read_frontend()
+
+    def _encryption_broken(self, side: str, reason: str) -> None:
+        state = self._state
+        state.out.append(ProtocolFault(side, f"TLS: {reason}"))
+        if side == "backend":
+            self._backend_closed()
+            return
+        if state.phase is Phase.OPENING:
+            state.out.append(Refused())
+        state.close(terminate=state.phase is not Phase.OPENING)
 
     def _backend_closed(self) -> None:
         state = self._state

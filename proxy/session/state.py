@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from proxy.session.pending import Pending
     from proxy.session.refusal import Refusal
     from proxy.sql import Catalog
-    from proxy.terms.principal import Principal
+    from proxy.terms.principal import Certificate, Principal
     from proxy.terms.relation import Relation
 
 IDLE: Final = ord("I")
@@ -106,6 +106,8 @@ class State:
     path_failed: bool = False  # it could not be had; not asked for again until it changes
     catalog_failed_at: float | None = None  # when it could not be read in this session
     changed_path: bool = False  # the session has one of its own
+    is_encrypted: bool = False  # the frontend speaks through TLS
+    certificate: Certificate | None = None  # that the frontend presented
     failed_hard: bool = False  # the backend said FATAL: it will close
     _principal: tuple[Principal, Decisions, Reader] | None = None
     _account: Account | None = None

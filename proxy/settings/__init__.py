@@ -11,11 +11,13 @@ from proxy.settings.files import (
     shipped_rules,
 )
 from proxy.settings.load import load_settings
-from proxy.settings.settings import AuditSettings, Limits, Settings
+from proxy.settings.settings import AuditSettings, BackendTls, FrontendTls, Limits, Settings
 
 __all__ = [
     "Address",
     "AuditSettings",
+    "BackendTls",
+    "FrontendTls",
     "Limits",
     "Settings",
     "find_settings_file",

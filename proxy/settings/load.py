@@ -16,6 +16,7 @@ from proxy.policy.problems import show, suggest, word_for
 from proxy.policy.yaml_marks import read_document
 from proxy.settings.address import Address, parse_address
 from proxy.settings.settings import AuditSettings, Limits, Settings, SettingsData
+from proxy.settings.tls_settings import backend_tls, frontend_tls
 from proxy.terms.finding import Action, Mode
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ _ELSEWHERE: Final = frozenset({SECRET, "VIGIE_CONFIG", "VIGIE_STRICT", "VIGIE_PG
 # Kubernetes and Docker set these for a service that is called vigie.
 _OF_ORCHESTRATORS: Final = ("VIGIE_PORT", "VIGIE_SERVICE_")
 _Path = tuple[str, ...]
+_LISTS: Final = (("listen",), ("frontend_tls", "plaintext"))
 _OPTIONS: Final = {"audit.path": "--audit"}  # named otherwise than their keys
 
 
@@ -164,8 +166,11 @@ class _Loader:
             self.problems.append(f"{place}: secret_file and {SECRET}, expected one of them")
         listen = [self._address(one, "listen", i) for i, one in enumerate(data.listen)]
         upstream = self._address(data.upstream, "upstream")
-        if upstream.port == 0:
+        if upstream.port == 0 and not upstream.path:
             self.problems.append(f"{self._at(('upstream',))}: port 0, expected the database's own")
+        http = None if data.http is None else self._address(data.http, "http")
+        if http is not None and http.path:
+            self.problems.append(f"{self._at(('http',))}: is a Unix socket, expected host:port")
         return Settings(
             listen=tuple(listen),
             upstream=upstream,
@@ -173,7 +178,7 @@ class _Loader:
             rules=_path(data.rules),
             site=_path(data.site),
             state=data.state,
-            http=None if data.http is None else self._address(data.http, "http"),
+            http=http,
             audit=AuditSettings(_path(data.audit.path)),
             log_level=data.log.level,
             limits=Limits(**data.limits.model_dump()),
@@ -181,7 +186,13 @@ class _Loader:
             on_internal_error=Action[data.on_internal_error.upper()],
             secret_file=_path(data.secret_file),
             secret=secret,
+            unix_socket_mode=int(data.unix_socket_mode, 8),
+            frontend_tls=frontend_tls(data.frontend_tls, listen, self._complain),
+            backend_tls=backend_tls(data.backend_tls, [upstream], self._complain),
         )
+
+    def _complain(self, location: tuple[str | int, ...], what: str) -> None:
+        self.problems.append(f"{self._at(location)}: {what}")
 
     def _address(self, text: str, *location: str | int) -> Address:
         try:
@@ -204,7 +215,7 @@ def _paths() -> list[_Path]:
 
 def _convert(path: _Path, text: str) -> Any:
     """Return what a variable means: a list, an integer where one is due, else the text."""
-    if path == ("listen",):
+    if path in _LISTS:
         return [part.strip() for part in text.split(",") if part.strip()]
     model: type[BaseModel] = SettingsData
     if len(path) > 1:

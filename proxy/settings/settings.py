@@ -42,6 +42,29 @@ class LimitsData(_Strict):
     connect_timeout_seconds: int = Field(default=10, ge=1, le=600)
 
 
+class FrontendTlsData(_Strict):
+    """TLS with applications; without a certificate there is none."""
+
+    certificate: Text | None = None
+    key: Text | None = None
+    plaintext: list[Text] = Field(default_factory=list)
+    verify: Literal["none", "optional", "required"] = "none"
+    ca: Text | None = None
+    crl: Text | None = None
+    channel_binding: Literal["needed", "unused"] = "needed"
+
+
+class BackendTlsData(_Strict):
+    """TLS with the database."""
+
+    mode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = "prefer"
+    negotiation: Literal["postgres", "direct"] = "postgres"
+    ca: Text | None = None
+    crl: Text | None = None
+    certificate: Text | None = None
+    key: Text | None = None
+
+
 class SettingsData(_Strict):
     """The form of vigie.yaml."""
 
@@ -58,6 +81,9 @@ class SettingsData(_Strict):
     catalog_refresh_seconds: int = Field(default=30, ge=1, le=86400)
     on_internal_error: Literal["block", "allow"] = "block"
     secret_file: Text | None = None
+    unix_socket_mode: Annotated[str, Field(pattern=r"^0?[0-7]{3}$")] = "0660"
+    frontend_tls: FrontendTlsData = Field(default_factory=FrontendTlsData)
+    backend_tls: BackendTlsData = Field(default_factory=BackendTlsData)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +100,39 @@ class Limits:
     max_statement_bytes: int = 16 * MIB
     login_timeout_seconds: int = 60
     connect_timeout_seconds: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class FrontendTls:
+    """TLS with applications. ``certificate`` None: none is offered.
+
+    ``plaintext``: those listeners that take sessions without it. ``verify``: whether a frontend
+    may or has to present a certificate of ``ca``. ``needs_channel_binding``: applications use
+    SCRAM with channel binding, as libpq does by default.
+    """
+
+    certificate: Path | None = None
+    key: Path | None = None
+    plaintext: frozenset[Address] = frozenset()
+    verify: str = "none"
+    ca: Path | None = None
+    crl: Path | None = None
+    needs_channel_binding: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class BackendTls:
+    """TLS with the database: libpq's sslmode, sslnegotiation, sslrootcert, sslcrl, sslcert, sslkey.
+
+    ``ca``: ``system`` means the machine's own.
+    """
+
+    mode: str = "prefer"
+    negotiation: str = "postgres"
+    ca: Path | None = None
+    crl: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,3 +158,6 @@ class Settings:
     on_internal_error: Action = Action.BLOCK
     secret_file: Path | None = None
     secret: str | None = field(default=None, repr=False)
+    unix_socket_mode: int = 0o660
+    frontend_tls: FrontendTls = field(default_factory=FrontendTls)
+    backend_tls: BackendTls = field(default_factory=BackendTls)

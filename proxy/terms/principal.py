@@ -6,13 +6,23 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
+class Certificate:
+    """Whom a verified certificate of the frontend names."""
+
+    subject: str  # the distinguished name as RFC 4514 writes it: CN=lims,O=Lab
+    name: str = ""  # its common name
+    alternatives: frozenset[str] = frozenset()  # DNS names, e-mail addresses, URIs, addresses
+
+
+@dataclass(frozen=True, slots=True)
 class Principal:
     """The start-up user with where it came from; never ``current_user``, which SQL can change."""
 
     role: str  # the database role of the StartupMessage
     database: str
-    address: str = ""  # of the frontend, without port; empty for a Unix socket
+    address: str = ""  # of the frontend, without port; unix: and the user id for a Unix socket
     application_name: str = ""  # as first announced; a label, never trusted
+    certificate: Certificate | None = None  # None: it presented none
 
     @property
     def key(self) -> str:

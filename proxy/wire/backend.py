@@ -50,6 +50,7 @@ _INT32: Final = struct.Struct(">i")
 _NULL: Final = -1  # the length of a value that is NULL
 SMALLEST_KEY_DATA: Final = 8
 LARGEST_KEY_DATA: Final = 260
+_SASL: Final = 10
 _PARTS: Final = 3  # name, value, and nothing behind the second zero byte
 
 
@@ -142,3 +143,19 @@ def decode_key_data(body: bytes) -> tuple[int, bytes]:
             f" expected {SMALLEST_KEY_DATA} to {LARGEST_KEY_DATA}"
         )
     return int.from_bytes(body[:4], "big"), body[4:]
+
+
+def decode_sasl_mechanisms(raw: bytes) -> list[bytes] | None:
+    """Return the mechanisms that an AuthenticationSASL offers; None for any other Authentication.
+
+    Raises:
+        WireError: it is no list of zero-terminated strings with an empty one at its end.
+    """
+    if int.from_bytes(raw[5:9], "big") != _SASL:
+        return None
+    mechanisms = raw[9:].split(b"\0")
+    end = mechanisms[-2:]
+    del mechanisms[-2:]
+    if end != [b"", b""] or b"" in mechanisms:
+        raise WireError("AuthenticationSASL is no list of mechanisms")
+    return mechanisms

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import struct
 
-from proxy.wire.startup import CANCEL_CODE
+from proxy.wire.startup import CANCEL_CODE, SSL_CODE
 
 FLUSH = b"H\0\0\0\4"
 SYNC = b"S\0\0\0\4"
 TERMINATE = b"X\0\0\0\4"
+SSL_REQUEST = struct.pack(">II", 8, SSL_CODE)
 
 
 def frame(tag: int, body: bytes) -> bytes:
@@ -70,6 +71,12 @@ def cancel_request(process_id: int, secret: bytes) -> bytes:
 def backend_key_data(process_id: int, secret: bytes) -> bytes:
     """Return a BackendKeyData."""
     return frame(ord("K"), struct.pack(">I", process_id) + secret)
+
+
+def authentication_sasl(mechanisms: list[bytes]) -> bytes:
+    """Return an AuthenticationSASL."""
+    listed = b"".join(one + b"\0" for one in mechanisms)
+    return frame(ord("R"), struct.pack(">I", 10) + listed + b"\0")
 
 
 def copy_fail(reason: bytes) -> bytes:

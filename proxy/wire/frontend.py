@@ -159,6 +159,11 @@ def decode_target(body: bytes) -> Target | None:
     return Target(chr(body[0]), _name(body[1:-1]))
 
 
+def decode_sasl_mechanism(body: bytes) -> bytes:
+    """Return the mechanism that a SASLInitialResponse chooses; all of it if it is malformed."""
+    return body.partition(b"\0")[0]
+
+
 def decode_function_oid(body: bytes) -> int:
     """Return the OID of the function that a FunctionCall names.
 

@@ -70,13 +70,18 @@ class StartupMessage:
 Opening = SSLRequest | GSSENCRequest | CancelRequest | StartupMessage
 
 
+def begins_tls(buffer: bytearray) -> bool:
+    """Whether the bytes are those of a TLS handshake: no length of a message begins so."""
+    return bool(buffer) and buffer[0] == _TLS_HANDSHAKE
+
+
 def take_opening(buffer: bytearray) -> Opening | None:
     """Take the next opening message off ``buffer``, or None when it has not fully arrived.
 
     Raises:
         WireError: it is none; nothing was consumed.
     """
-    if buffer and buffer[0] == _TLS_HANDSHAKE:
+    if begins_tls(buffer):
         raise WireError("direct TLS is not configured; expected a StartupMessage or SSLRequest")
     if len(buffer) < LENGTH_BYTES:
         return None

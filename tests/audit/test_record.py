@@ -12,7 +12,7 @@ import pytest
 from proxy.audit import AuditRecord, Charged, RecordKind
 from proxy.terms.budget import Measure, Method
 from proxy.terms.finding import Action, Finding, Mode, Severity
-from proxy.terms.principal import Principal
+from proxy.terms.principal import Certificate, Principal
 from proxy.terms.relation import Relation
 
 FINDING: Final = Finding(
@@ -28,7 +28,7 @@ RECORD: Final = AuditRecord(
     at=1_800_000_000.25,
     finding_id="00ff00ff00ff",
     session_id="5e5510",
-    principal=Principal("secretary", "lab", "192.0.2.7", "psql"),
+    principal=Principal("secretary", "lab", "192.0.2.7", "psql", Certificate("CN=lims,OU=Lab")),
     kind=RecordKind.STATEMENT,
     verdict=Action.BLOCK,
     mode=Mode.ENFORCE,
@@ -63,6 +63,7 @@ def test_a_record_says_who_what_and_why() -> None:
             "database": "lab",
             "address": "192.0.2.7",
             "application_name": "psql",
+            "certificate": "CN=lims,OU=Lab",
         },
         "verdict": "block",
         "mode": "enforce",

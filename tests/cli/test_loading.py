@@ -66,7 +66,7 @@ def test_settings_and_rules_are_told_together(
     assert problems(Options(None, overrides)) == [
         "vigie.yaml:2:7: 'http' is 5, expected text",
         "vigie.yaml:1:1: unknown key 'mod', did you mean 'mode'?",
-        "vigie.yaml:3:10: 'a' is no address, expected host:port or [::1]:port",
+        "vigie.yaml:3:10: 'a' is no address, expected host:port or unix:/path",
         "site/a.yaml:2:1: unknown key 'rulez', did you mean 'rules'?",
     ]
 

@@ -88,9 +88,9 @@ def test_wrong_options_start_nothing(served: Served, vigie: Callable[..., Done])
     assert done.err.splitlines() == [
         "--audit: 'path' is '', expected something",
         "--state: state 'redis' is not built yet, expected memory",
-        "--listen: 'x' is no address, expected host:port or [::1]:port",
+        "--listen: 'x' is no address, expected host:port or unix:/path",
         "--upstream: port 0, expected the database's own",
-        "--http: '6432' is no address, expected host:port or [::1]:port",
+        "--http: '6432' is no address, expected host:port or unix:/path",
     ]
 
 

@@ -11,6 +11,7 @@ import pytest
 from proxy.demo.postgres import HOST, free_port
 from proxy.net import cancels
 from proxy.net.cancels import CancelKeys, send_cancel
+from proxy.net.dial import Dial
 from proxy.settings.address import Address
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ async def test_it_waits_until_the_backend_has_closed() -> None:
 
     upstream, address = await answered(play)
     async with upstream:
-        sending = asyncio.ensure_future(send_cancel(address, (7, THEIRS)))
+        sending = asyncio.ensure_future(send_cancel(Dial(address), (7, THEIRS)))
         request = await received
         waits = not sending.done()
         let_go.set()
@@ -103,7 +104,7 @@ async def test_a_backend_that_never_closes_is_given_up(
     upstream, address = await answered(play)
     async with upstream:
         with caplog.at_level(logging.WARNING):
-            await send_cancel(address, (7, THEIRS))
+            await send_cancel(Dial(address), (7, THEIRS))
         let_go.set()
 
     assert caplog.messages == ["a CancelRequest did not reach the database: TimeoutError"]
@@ -112,6 +113,6 @@ async def test_a_backend_that_never_closes_is_given_up(
 async def test_a_backend_that_is_not_there_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     """No error for the caller: its session goes on."""
     with caplog.at_level(logging.WARNING):
-        await send_cancel(Address(HOST, free_port()), (7, THEIRS))
+        await send_cancel(Dial(Address(HOST, free_port())), (7, THEIRS))
 
     assert caplog.messages == ["a CancelRequest did not reach the database: ConnectionRefusedError"]

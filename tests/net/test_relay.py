@@ -121,7 +121,7 @@ async def relaying(
     )
     place = Place(0, surroundings)
 
-    def session(_context: Any, _address: str) -> Scripted:
+    def session(_context: Any, _address: str, _encryption: Any) -> Scripted:
         place.sessions.append(Scripted(script))
         return place.sessions[-1]
 

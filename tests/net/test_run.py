@@ -15,6 +15,7 @@ from proxy.demo.postgres import HOST, free_port
 from proxy.demo.vigie_process import SITE
 from proxy.errors import ConfigurationError
 from proxy.net import run
+from proxy.net.dial import Dial
 from proxy.net.listener import CannotListenError, Listener
 from proxy.policy import load_policy
 from proxy.settings import read_policy_files
@@ -198,7 +199,7 @@ async def test_an_upstream_that_does_not_answer_is_told(monkeypatch: pytest.Monk
     async def never(*_arguments: object) -> None:
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(asyncio, "open_connection", never)
+    monkeypatch.setattr(Dial, "open", never)
     monkeypatch.setattr(run, "PROBE_SECONDS", 0.01)
     upstream = run._Upstream(Address(HOST, 1))
     await upstream._try()

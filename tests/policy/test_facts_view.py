@@ -15,11 +15,12 @@ from proxy.terms.facts import (
     SideDoor,
     StatementFacts,
 )
-from proxy.terms.principal import Principal
+from proxy.terms.principal import Certificate, Principal
 from proxy.terms.relation import Relation
 from proxy.terms.unknown import UNKNOWN
 
-APP = Principal("lims_app", "lab", "10.0.0.7", "lis")
+CERTIFICATE = Certificate("CN=lims,OU=Lab", "lims", frozenset({"lims.lab.test"}))
+APP = Principal("lims_app", "lab", "10.0.0.7", "lis", CERTIFICATE)
 FULL = StatementFacts(
     Kind.SELECT,
     relations=frozenset({Relation("lab", "patient"), Relation("", "q")}),
@@ -50,6 +51,9 @@ FULL = StatementFacts(
         ("database", "lab"),
         ("address", "10.0.0.7"),
         ("application_name", "lis"),
+        ("certificate", "CN=lims,OU=Lab"),
+        ("certificate_name", "lims"),
+        ("certificate_alternatives", frozenset({"lims.lab.test"})),
     ],
 )
 def test_values(name: str, value: FactValue) -> None:
@@ -77,6 +81,7 @@ def test_of_an_opaque_statement_only_what_was_seen_is_known() -> None:
     assert known == {
         *("kind", "opaque", "opaque_reason", "reads_subjects", "returns_rows", "side_doors"),
         *("role", "database", "application_name", "address"),
+        *("certificate", "certificate_name", "certificate_alternatives"),
     }
 
 
@@ -95,3 +100,12 @@ def test_every_fact_is_documented_and_has_the_type_it_says() -> None:
         assert isinstance(value, types[fact.type]), name
         if fact.values and isinstance(value, frozenset):
             assert value <= fact.values
+
+
+def test_without_a_certificate_its_names_are_absent() -> None:
+    """A rule can ask for that: ``absent`` and an empty set, never unknown."""
+    values = FactValues(FULL, Principal("lims_app", "lab"))
+
+    assert values["certificate"] is None
+    assert values["certificate_name"] is None
+    assert values["certificate_alternatives"] == frozenset()

@@ -7,8 +7,9 @@ import pytest
 from proxy.session import Session
 from proxy.session import commands as c
 from proxy.session import events as e
-from proxy.session.opening import _settings
+from proxy.session.opening import Encryption, _settings
 from proxy.terms.finding import Mode
+from proxy.terms.principal import Certificate
 from tests.conversation import Conversation, context_of
 from tests.messages import frontend_message, startup
 
@@ -200,3 +201,185 @@ def test_a_backend_that_cannot_be_reached_is_told_of() -> None:
         ! CloseFrontend
         """
     )
+
+
+HELLO = "Raw 16 03 01"
+REFUSED_PLAINTEXT = (
+    'Vigie rejects connection for host "192.0.2.7", user "app", database "lab", no encryption'
+)
+
+
+@pytest.mark.parametrize("encryption", [Encryption.OFFERED, Encryption.REQUIRED])
+def test_tls_is_begun_when_it_is_asked_for(encryption: Encryption) -> None:
+    """S, then the handshake; what comes through it is an opening as any other."""
+    Conversation(encryption=encryption).say(
+        """
+        > GSSENCRequest
+        < Raw 4e
+        > SSLRequest
+        ! EncryptFrontend S
+        * FrontendEncrypted
+        > Startup user=app database=lab
+        ! OpenBackend
+        >> Startup user=app database=lab
+        """
+    )
+
+
+def test_direct_tls_is_begun_with_what_has_come() -> None:
+    """PostgreSQL 17: the first byte is that of a handshake, and ALPN says what it is for."""
+    talk = Conversation(encryption=Encryption.REQUIRED)
+
+    assert talk.send(e.FrontendBytes(b"\x16\3\1")) == [c.EncryptFrontend(b"", b"\x16\3\1")]
+    assert talk.send(e.FrontendEncrypted("postgresql")) == []
+    assert c.OpenBackend() in talk.send(e.FrontendBytes(startup("user=app")))
+
+
+@pytest.mark.parametrize("protocol", ["", "http/1.1"])
+def test_direct_tls_without_its_protocol_ends(protocol: str) -> None:
+    """Somebody else's handshake that was led here is not taken for a PostgreSQL one."""
+    talk = Conversation(encryption=Encryption.OFFERED)
+    talk.say(f"> {HELLO}", loosely=True)
+
+    told = talk.send(e.FrontendEncrypted(protocol or None))
+
+    assert [type(one) for one in told] == [c.ProtocolFault, c.Refused, c.CloseFrontend]
+
+
+def test_a_handshake_comes_first_or_after_s() -> None:
+    """After an N, or behind anything else, it is no opening."""
+    Conversation(encryption=Encryption.OFFERED).say(
+        """
+        > GSSENCRequest
+        < Raw 4e
+        > Raw 16 03 01
+        ! ProtocolFault frontend
+        ! Refused
+        ! CloseFrontend
+        """
+    )
+
+
+def test_bytes_in_the_clear_are_never_taken_for_what_comes_through_tls() -> None:
+    """Once TLS was begun, a StartupMessage beside it ends the connection (CVE-2021-23222)."""
+    Conversation(encryption=Encryption.OFFERED).say(
+        """
+        > SSLRequest
+        ! EncryptFrontend S
+        > Startup user=app database=lab
+        ! ProtocolFault frontend
+        ! Refused
+        ! CloseFrontend
+        """
+    )
+
+
+@pytest.mark.parametrize("behind", ["", "x"])
+def test_stuffed_bytes_begin_no_tls(behind: str) -> None:
+    """What came with the request was there before anybody could know the answer."""
+    talk = Conversation(encryption=Encryption.REQUIRED)
+    stuffed = startup("user=app") if not behind else behind.encode()
+
+    told = talk.send(e.FrontendBytes(frontend_message("SSLRequest") + stuffed))
+
+    assert not any(isinstance(one, c.EncryptFrontend | c.OpenBackend) for one in told)
+    assert isinstance(told[-1], c.CloseFrontend)
+
+
+@pytest.mark.parametrize(
+    ("request_name", "version"), [("SSLRequest", "1234.5679"), ("GSSENCRequest", "1234.5680")]
+)
+def test_a_request_within_tls_is_a_wrong_version(request_name: str, version: str) -> None:
+    """As PostgreSQL has it: there is no TLS within TLS."""
+    Conversation(encryption=Encryption.REQUIRED).say(
+        f"""
+        > SSLRequest
+        ! EncryptFrontend S
+        * FrontendEncrypted
+        > {request_name}
+        ! Refused
+        < ErrorResponse 0A000 "unsupported frontend protocol {version}" FATAL
+        ! CloseBackend
+        ! CloseFrontend
+        """
+    )
+
+
+def test_plaintext_is_refused_where_tls_is_required() -> None:
+    """In the words that PostgreSQL has for it, and nothing reaches the backend."""
+    Conversation(encryption=Encryption.REQUIRED).say(
+        f"""
+        > Startup user=app database=lab
+        ! Refused
+        < ErrorResponse 28000 '{REFUSED_PLAINTEXT}' FATAL
+        ! CloseBackend
+        ! CloseFrontend
+        """
+    )
+
+
+def test_plaintext_passes_where_tls_is_only_offered() -> None:
+    """A listener of which the site says so."""
+    Conversation(encryption=Encryption.OFFERED).say(
+        """
+        > Startup user=app database=lab
+        ! OpenBackend
+        >> Startup user=app database=lab
+        """
+    )
+
+
+def test_a_cancel_passes_without_tls() -> None:
+    """Older drivers send it so even where the session has TLS, and PostgreSQL takes it."""
+    Conversation(encryption=Encryption.REQUIRED).say(
+        """
+        > CancelRequest 7 abcd
+        ! ForwardCancel 7 abcd
+        """
+    )
+
+
+def test_a_broken_handshake_ends_the_connection() -> None:
+    """Nothing is answered: there is no way left in which to say it."""
+    Conversation(encryption=Encryption.OFFERED).say(
+        """
+        > SSLRequest
+        ! EncryptFrontend S
+        * EncryptionBroken frontend
+        ! ProtocolFault frontend
+        ! Refused
+        ! CloseBackend
+        ! CloseFrontend
+        """
+    )
+
+
+def test_broken_tls_of_the_backend_is_a_lost_backend() -> None:
+    """The frontend is told as of any lost connection."""
+    Conversation().say(
+        """
+        > Startup user=app database=lab
+        ! OpenBackend
+        >> Startup user=app database=lab
+        * EncryptionBroken backend
+        ! ProtocolFault backend
+        ! UpstreamFault lost
+        < ErrorResponse 08006 "the connection to the database was lost" FATAL
+        >> Terminate
+        ! CloseBackend
+        ! CloseFrontend
+        """
+    )
+
+
+def test_the_certificate_is_part_of_the_principal() -> None:
+    """What the handshake has shown is what the audit record names."""
+    talk = Conversation(encryption=Encryption.REQUIRED)
+    certificate = Certificate("CN=lims,OU=Lab", "lims")
+    talk.say("> SSLRequest", loosely=True)
+    talk.send(e.FrontendEncrypted(None, certificate))
+
+    talk.send(e.FrontendBytes(startup("user=app", "database=lab", "replication=true")))
+
+    (record,) = (one.record for one in talk.commands if isinstance(one, c.Emit))
+    assert record.principal.certificate == certificate

@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 
 from proxy.errors import ConfigurationError
-from proxy.settings import Address, AuditSettings, Limits, Settings, load_settings
+from proxy.settings import (
+    Address,
+    AuditSettings,
+    BackendTls,
+    FrontendTls,
+    Limits,
+    Settings,
+    load_settings,
+)
 from proxy.settings.load import variable_names
 from proxy.terms.finding import Action, Mode
 
@@ -62,6 +70,16 @@ limits: {max_statement_bytes: 1024, login_timeout_seconds: 1, connect_timeout_se
 catalog_refresh_seconds: 5
 on_internal_error: allow
 secret_file: /k
+unix_socket_mode: "0777"
+frontend_tls:
+  certificate: /c
+  key: /q
+  plaintext: ["[::1]:6432"]
+  verify: optional
+  ca: /a
+  crl: /l
+  channel_binding: unused
+backend_tls: {mode: verify-full, negotiation: direct, ca: /b, crl: /m, certificate: /d, key: /e}
 """
 
     assert load_settings(text, "vigie.yaml", {}) == Settings(
@@ -77,6 +95,19 @@ secret_file: /k
         catalog_refresh_seconds=5,
         on_internal_error=Action.ALLOW,
         secret_file=Path("/k"),
+        unix_socket_mode=0o777,
+        frontend_tls=FrontendTls(
+            certificate=Path("/c"),
+            key=Path("/q"),
+            plaintext=frozenset({Address("::1", 6432)}),
+            verify="optional",
+            ca=Path("/a"),
+            crl=Path("/l"),
+            needs_channel_binding=False,
+        ),
+        backend_tls=BackendTls(
+            "verify-full", "direct", Path("/b"), Path("/m"), Path("/d"), Path("/e")
+        ),
     )
 
 
@@ -162,7 +193,7 @@ BAD: list[tuple[str | None, dict[str, str], dict[str, Any], str]] = [
         "listen: ['a:1', b]",
         {},
         {},
-        "v.yaml:1:17: 'b' is no address, expected host:port or [::1]:port",
+        "v.yaml:1:17: 'b' is no address, expected host:port or unix:/path",
     ),
     ("upstream: db:0", {}, {}, "v.yaml:1:11: port 0, expected the database's own"),
     ("state: redis", {}, {}, "v.yaml:1:8: state 'redis' is not built yet, expected memory"),
@@ -200,13 +231,13 @@ BAD: list[tuple[str | None, dict[str, str], dict[str, Any], str]] = [
         None,
         {"VIGIE_LISTEN": "a:1,b"},
         {},
-        "VIGIE_LISTEN: 'b' is no address, expected host:port or [::1]:port",
+        "VIGIE_LISTEN: 'b' is no address, expected host:port or unix:/path",
     ),
     (
         None,
         {"VIGIE_UPSTREAM": "db"},
         {},
-        "VIGIE_UPSTREAM: 'db' is no address, expected host:port or [::1]:port",
+        "VIGIE_UPSTREAM: 'db' is no address, expected host:port or unix:/path",
     ),
     (
         "state: memory",
@@ -215,7 +246,12 @@ BAD: list[tuple[str | None, dict[str, str], dict[str, Any], str]] = [
         "--state: state 'sqlite' is not built yet, expected memory",
     ),
     (None, {}, {"audit.path": ""}, "--audit: 'path' is '', expected something"),
-    (None, {}, {"http": "x"}, "--http: 'x' is no address, expected host:port or [::1]:port"),
+    (
+        None,
+        {},
+        {"http": "x"},
+        "--http: 'x' is no address, expected host:port or unix:/path",
+    ),
 ]
 
 
@@ -259,7 +295,7 @@ def test_a_wrong_form_hides_no_wrong_address() -> None:
         "v.yaml:1:7: 'mode' is 'x', expected one of enforce, observe",
         "v.yaml:3:10: unknown key 'max_statement_byte', did you mean 'max_statement_bytes'?",
         "v.yaml:2:8: state 'redis' is not built yet, expected memory",
-        "--upstream: 'db' is no address, expected host:port or [::1]:port",
+        "--upstream: 'db' is no address, expected host:port or unix:/path",
     ]
 
 
@@ -269,4 +305,5 @@ def test_every_setting_has_a_variable() -> None:
 
     assert names["VIGIE_AUDIT__PATH"] == ("audit", "path")
     assert names["VIGIE_CATALOG_REFRESH_SECONDS"] == ("catalog_refresh_seconds",)
-    assert len(names) == 15
+    assert names["VIGIE_BACKEND_TLS__MODE"] == ("backend_tls", "mode")
+    assert len(names) == 29

@@ -19,7 +19,9 @@ from proxy.wire.backend import (
     decode_key_data,
     decode_parameter_status,
     decode_row_description,
+    decode_sasl_mechanisms,
 )
+from proxy.wire.encode import frame
 from proxy.wire.frames import frames_in
 from tests.strategies import lengthened, strings, values
 
@@ -237,3 +239,21 @@ def test_any_bytes_are_a_message_or_refused(noise: bytes, tail: bytes) -> None:
             except WireError:
                 continue
     decode_fields(noise)
+
+
+@pytest.mark.parametrize("body", [b"", b"SCRAM", b"SCRAM\0", b"SCRAM\0\0\0", b"SCRAM\0\0x"])
+def test_a_damaged_list_is_no_message(body: bytes) -> None:
+    """The list ends with an empty string, and the message with the list."""
+    with pytest.raises(WireError, match="no list of mechanisms"):
+        decode_sasl_mechanisms(frame(ord("R"), (10).to_bytes(4, "big") + body))
+
+
+def test_the_mechanisms_of_a_login() -> None:
+    """As PostgreSQL sends them; any other Authentication has none."""
+    listed = b"SCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0\0"
+
+    assert decode_sasl_mechanisms(frame(ord("R"), (10).to_bytes(4, "big") + listed)) == [
+        b"SCRAM-SHA-256-PLUS",
+        b"SCRAM-SHA-256",
+    ]
+    assert decode_sasl_mechanisms(frame(ord("R"), (3).to_bytes(4, "big"))) is None
