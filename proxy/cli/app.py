@@ -178,6 +178,12 @@ def explain_verb(
         str | None,
         typer.Option(metavar="NAME", help="Database of the session; else named as the role."),
     ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="Ask this database for its catalog and its plan; nothing is run."
+        ),
+    ] = None,
     config: Config = None,
     site: Site = None,
     rules: Rules = None,
@@ -185,13 +191,16 @@ def explain_verb(
 ) -> None:
     """Tell what Vigie makes of SQL: facts, score, the rules that hold and why, and the verdict.
 
-    No database is asked. Exit status: 0 if all of it is allowed or flagged, 3 if a statement
-    would be refused, 1 if settings or rules are wrong.
+    No database is asked but with --against. Exit status: 0 if all of it is allowed or flagged,
+    3 if a statement would be refused, 1 if settings, rules or the database are wrong.
     """
     from proxy.cli.explain import explain_sql
 
     options = Options(config, {"site": site, "rules": rules})
-    raise typer.Exit(explain_sql(sql, options, role=role, database=database, as_json=as_json))
+    status = explain_sql(
+        sql, options, role=role, database=database, as_json=as_json, against=against
+    )
+    raise typer.Exit(status)
 
 
 @app.command(

@@ -14,6 +14,7 @@ from rich.text import Text
 from proxy.cli.loading import load
 from proxy.cli.marks import rows, text_and_marks
 from proxy.cli.reading import read_statements
+from proxy.cli.witnesses import disagrees, word_bound, word_columns, word_witnesses
 from proxy.cli.wording import word_budget, word_charge
 from proxy.errors import ConfigurationError
 from proxy.policy import explain
@@ -21,14 +22,16 @@ from proxy.terms.finding import Action, Mode
 from proxy.terms.principal import Principal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from proxy.cli.live import Planned
     from proxy.cli.loading import Loaded
     from proxy.cli.marks import Mark
     from proxy.cli.options import Options
     from proxy.policy import Explanation
     from proxy.policy.explain import Held
     from proxy.terms.facts import StatementFacts
+    from proxy.terms.schema_map import SchemaMap
 
 REFUSED: Final = 3
 STANDARD_INPUT: Final = "-"
@@ -53,6 +56,8 @@ class _Told:
     text: str
     marks: tuple[Mark, ...]
     charge: str
+    planned: Planned | None
+    asked: bool  # names were resolved by a database
 
     @property
     def verdict(self) -> Action:
@@ -60,7 +65,13 @@ class _Told:
 
 
 def explain_sql(
-    sql: str, options: Options, *, role: str, database: str | None, as_json: bool
+    sql: str,
+    options: Options,
+    *,
+    role: str,
+    database: str | None,
+    as_json: bool,
+    against: str | None = None,
 ) -> int:
     """Write the explanation of each statement; return 3 if one would be refused, else 0.
 
@@ -70,6 +81,7 @@ def explain_sql(
         role: of the principal.
         database: of the principal; None: named as the role, as PostgreSQL does.
         as_json: write one JSON document.
+        against: URL of a database whose catalog and planner are asked.
 
     Errors: ConfigurationError, also for a text that would end the session by its length.
     """
@@ -77,17 +89,31 @@ def explain_sql(
     raw = _read_sql(sql, loaded.settings.limits.max_statement_bytes)
     principal = Principal(role, database or role)
     map_ = loaded.policy.schema_map
+    facts_of_all, plans = _read(raw, map_, against)
     told = []
-    for facts in read_statements(raw, map_):
+    for facts, planned in zip(facts_of_all, plans, strict=True):
         found = explain(loaded.policy, principal, facts)
         charge = word_charge(facts, map_.bytes_per_subject)
-        told.append(_Told(facts, found, *text_and_marks(raw, facts), charge))
+        marked = text_and_marks(raw, facts)
+        told.append(_Told(facts, found, *marked, charge, planned, asked=against is not None))
     if as_json:
         document = _as_json(loaded, principal, told)
         sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
     else:
         _show(loaded, principal, told)
     return REFUSED if any(one.verdict >= Action.BLOCK for one in told) else 0
+
+
+def _read(
+    raw: bytes, map_: SchemaMap, against: str | None
+) -> tuple[tuple[StatementFacts, ...], Sequence[Planned | None]]:
+    if against is None:
+        found = read_statements(raw, map_)
+        return found, [None] * len(found)
+    from proxy.cli.live import plan_statements, read_catalog  # noqa: PLC0415 - brings a driver
+
+    found = read_statements(raw, map_, read_catalog(against, map_))
+    return found, plan_statements(against, found)
 
 
 def _read_sql(sql: str, max_bytes: int) -> bytes:
@@ -115,12 +141,14 @@ def _show(loaded: Loaded, principal: Principal, told: list[_Told]) -> None:
             console.print(line)
         for line in _facts(one):
             console.print(line)
-        _pair(console, "charge", one.charge)
+        for name, value in _testimony(one):
+            _pair(console, name, value)
         console.print()
     _pair(console, "for", f"role {principal.role} on database {principal.database}")
     for name, budget in zip(["budgets", *[""] * len(budgets)], budgets, strict=False):
         _pair(console, name, f"{budget.id} {word_budget(budget)}")
-    _pair(console, "policy", f"{loaded.policy.version}; {NO_DATABASE}")
+    by = "names are read with the database's catalog" if told[0].asked else NO_DATABASE
+    _pair(console, "policy", f"{loaded.policy.version}; {by}")
     if loaded.settings.mode is Mode.OBSERVE:
         _pair(console, "mode", "observe: verdicts are recorded, and nothing is refused or cut")
 
@@ -188,6 +216,20 @@ def _facts(one: _Told) -> Iterator[Text]:
             yield Text(f"{_INDENT}{'' if number else what:<{width}}{line}", "dim")
 
 
+def _testimony(one: _Told) -> Iterator[tuple[str, str]]:
+    """Yield what the witnesses say, what each column carries, the bound and the charge."""
+    words = word_witnesses(one.facts, asked=one.asked, planned=one.planned)
+    for number, (name, said) in enumerate(words):
+        yield "" if number else "witnesses", f"{name:<9}{said}"
+    if one.facts.returns_rows and one.facts.opaque is None:
+        columns = word_columns(one.facts)
+        width = max((len(name) for name, _ in columns), default=0) + 2
+        for number, (name, carries) in enumerate(columns):
+            yield "" if number else "columns", f"{name:<{width}}{carries}"
+        yield "bound", word_bound(one.facts)
+    yield "charge", one.charge
+
+
 def _as_json(loaded: Loaded, principal: Principal, told: list[_Told]) -> dict[str, Any]:
     budgets = loaded.policy.budgets_for(principal.role)
     return {
@@ -215,6 +257,10 @@ def _statement_as_json(one: _Told) -> dict[str, Any]:
         "facts": dict(found.facts),
         "marks": [{"start": m.start, "end": m.end, "what": m.what} for m in one.marks],
         "charge": one.charge,
+        "bound": word_bound(one.facts),
+        "columns": [{"name": n, "carries": c} for n, c in word_columns(one.facts)],
+        "witnesses": dict(word_witnesses(one.facts, asked=one.asked, planned=one.planned)),
+        "disagreement": bool(one.facts.disagreements) or disagrees(one.facts, one.planned),
     }
 
 

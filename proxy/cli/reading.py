@@ -1,4 +1,4 @@
-"""A text of SQL to facts, as the proxy would have them without a database to ask."""
+"""A text of SQL to facts, as the proxy would have them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from proxy.sql.worker import WorkerOutcome, parse_in_worker
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
+    from proxy.sql import Catalog
     from proxy.terms.facts import StatementFacts
     from proxy.terms.schema_map import SchemaMap
 
@@ -19,13 +20,15 @@ WORKER_SECONDS: Final = 20.0  # as the proxy waits
 _FAILED: Final = WorkerOutcome(None, "worker failed")  # as the proxy says
 
 
-def read_statements(raw: bytes, schema_map: SchemaMap) -> tuple[StatementFacts, ...]:
+def read_statements(
+    raw: bytes, schema_map: SchemaMap, catalog: Catalog | None = None
+) -> tuple[StatementFacts, ...]:
     """Return the facts of each statement of a text; a large one is parsed in another process."""
     analyser = Analyser(schema_map)
     task = analyser.parse_task(raw, ENCODING)
     if task is not None:
         analyser.accept(raw, ENCODING, parse_elsewhere(task))
-    return analyser.analyse(raw, encoding=ENCODING, catalog=None)
+    return analyser.analyse(raw, encoding=ENCODING, catalog=catalog)
 
 
 def parse_elsewhere(text: str, *, seconds: float = WORKER_SECONDS) -> WorkerOutcome:

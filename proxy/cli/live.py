@@ -1,0 +1,114 @@
+"""A database that is asked: its catalog, as the proxy would read it, and its planner."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import asyncpg
+
+from proxy.errors import ConfigurationError
+from proxy.sql import CATALOG_QUERY, build_catalog
+from proxy.sql.planner import explain_text, may_be_planned, read_plan
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from proxy.sql import Catalog
+    from proxy.sql.planner import Plan
+    from proxy.terms.facts import StatementFacts
+    from proxy.terms.schema_map import SchemaMap
+
+_SECONDS: Final = 10.0
+_NAME: Final = "vigie_plan"
+_SETTINGS: Final = (
+    "default_transaction_read_only = on",
+    f"statement_timeout = {_SECONDS * 1000:.0f}",
+    "plan_cache_mode = force_generic_plan",
+)
+_FAULTS: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan, or why there is none."""
+
+    plan: Plan | None
+    reason: str = ""
+
+
+def read_catalog(url: str, schema_map: SchemaMap) -> Catalog:
+    """Return the catalog as the URL's role sees it. Errors: ConfigurationError."""
+    return asyncio.run(_read_catalog(url, schema_map))
+
+
+def plan_statements(url: str, statements: Sequence[StatementFacts]) -> list[Planned]:
+    """Return the plan of each statement, made read-only and never run. Errors: ConfigurationError.
+
+    A statement that needs an earlier one of the same text to have run has no plan.
+    """
+    return asyncio.run(_plan(url, statements))
+
+
+async def _connect(url: str) -> asyncpg.Connection[Any]:
+    try:
+        return await asyncpg.connect(url, timeout=_SECONDS, command_timeout=_SECONDS)
+    except (ValueError, *_FAULTS) as error:
+        said = f"--against: {type(error).__name__}: {error}"
+        hint = "expected postgresql://ROLE@HOST:PORT/DATABASE of a database that answers"
+        raise ConfigurationError([f"{said}, {hint}"]) from error
+
+
+async def _read_catalog(url: str, schema_map: SchemaMap) -> Catalog:
+    connection = await _connect(url)
+    try:
+        results = []
+        for text in CATALOG_QUERY.split(";\n"):
+            rows = await connection.fetch(text)
+            results.append([[_as_text(value) for value in row.values()] for row in rows])
+        return build_catalog(results, schema_map)
+    except _FAULTS as error:
+        raise ConfigurationError([f"--against: catalog not read: {error}"]) from error
+    finally:
+        await connection.close()
+
+
+def _as_text(value: object) -> str | None:
+    """Return a value as the wire's text format has it."""
+    match value:
+        case None:
+            return None
+        case bool():
+            return "t" if value else "f"
+        case bytes():
+            return value.decode()
+        case _:
+            return str(value)
+
+
+async def _plan(url: str, statements: Sequence[StatementFacts]) -> list[Planned]:
+    connection = await _connect(url)
+    try:
+        for setting in _SETTINGS:
+            await connection.execute(f"SET {setting}")
+        return [await _plan_one(connection, facts) for facts in statements]
+    finally:
+        await connection.close()
+
+
+async def _plan_one(connection: asyncpg.Connection[Any], facts: StatementFacts) -> Planned:
+    if not may_be_planned(facts):
+        return Planned(None, "not asked: what it would run is not known to be harmless")
+    try:
+        # by Parse, which takes one statement only; a plan for NULL would be one that reads nothing
+        await (await connection.prepare(f"PREPARE {_NAME} AS {facts.text}")).fetch()
+        typed = "SELECT cardinality(parameter_types) FROM pg_prepared_statements WHERE name = $1"
+        count = await connection.fetchval(typed, _NAME)
+        given = f"({', '.join(['NULL'] * count)})" if count else ""
+        text = explain_text(f"EXECUTE {_NAME}{given}".encode()).decode()
+        answer = await connection.fetchval(text)
+        await connection.execute(f"DEALLOCATE {_NAME}")
+        return Planned(read_plan(answer))
+    except (ValueError, *_FAULTS) as error:
+        return Planned(None, f"no plan: {type(error).__name__}")
