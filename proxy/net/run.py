@@ -138,6 +138,7 @@ def _surroundings(
         on_internal_error=settings.on_internal_error,
         max_statement_bytes=settings.limits.max_statement_bytes,
         catalog_refresh_seconds=settings.catalog_refresh_seconds,
+        plan_seconds=settings.plan_refresh_seconds,
     )
     return Surroundings(
         context,

@@ -85,7 +85,7 @@ def _boolean(doc: str, read: _Read, *, observed: bool = False) -> Fact:
     return Fact(FactType.BOOLEAN, doc, read, observed=observed)
 
 
-_DISAGREEMENTS: Final = ("functions", "kind", "relations", "statement_count")
+_DISAGREEMENTS: Final = ("functions", "kind", "planner", "relations", "statement_count")
 
 FACTS: Final[Mapping[str, Fact]] = {
     "kind": _text("what the statement is", lambda f, _: f.kind.value, Kind),
@@ -128,6 +128,12 @@ FACTS: Final[Mapping[str, Fact]] = {
         _row_bound,
         observed=False,
     ),
+    "estimated_rows": Fact(
+        FactType.NUMBER,
+        "rows that the planner expects; absent if it was not asked. A small one proves nothing",
+        lambda f, _: f.estimated_rows,
+        observed=False,
+    ),
     "folds": _boolean("values of many rows are put in one value", lambda f, _: f.folds),
     "side_doors": _set(
         "ways out or in that are not rows of the result",
@@ -148,7 +154,7 @@ FACTS: Final[Mapping[str, Fact]] = {
         "changes how later statements are read", lambda f, _: f.changes_session
     ),
     "disagreements": _set(
-        "what the two parsers saw differently",
+        "what the witnesses (two parsers, the planner) saw differently",
         lambda f, _: frozenset(one.what for one in f.disagreements),
         _DISAGREEMENTS,
     ),

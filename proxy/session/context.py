@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from proxy.meter.ledger import Ledger
     from proxy.policy import Policy
     from proxy.sql import Analyser
+    from proxy.sql.planner import Plan
     from proxy.terms.finding import Judgement
     from proxy.terms.principal import Principal
 
 _JUDGEMENTS_BYTES: Final = 16 * 1024 * 1024
+_PLANS_BYTES: Final = 16 * 1024 * 1024
 _BOOKS_BYTES: Final = 256 * 1024 * 1024
 
 
@@ -42,6 +44,8 @@ class Context:
         lane_books: what fast lanes know, by principal, catalog and encoding.
         lane_counts: what went through them.
         judgements: by principal, shape of the facts and row bound.
+        plan_seconds: how long a plan is believed; 0: the planner is never asked.
+        plans: (plan, when) by reader, catalog, and text or shape of the facts.
     """
 
     policy: Policy
@@ -61,6 +65,10 @@ class Context:
     lane_counts: LaneCounts = field(default_factory=LaneCounts)
     judgements: TwoGenerations[tuple[Principal, object, object], Judgement] = field(
         default_factory=lambda: TwoGenerations(_JUDGEMENTS_BYTES)
+    )
+    plan_seconds: float = 0.0
+    plans: TwoGenerations[Hashable, tuple[Plan | None, float]] = field(
+        default_factory=lambda: TwoGenerations(_PLANS_BYTES)
     )
 
     @property

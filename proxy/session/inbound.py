@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from proxy.session.channel_binding import ChannelBinding
     from proxy.session.commands import Command
     from proxy.session.names import Names
+    from proxy.session.planning import Planning
     from proxy.session.state import State
     from proxy.wire.frontend import Bind
 
@@ -58,15 +59,20 @@ _KEPT_PARAMETER_BYTES: Final = 1 << 16  # of larger ones it is not known what th
 class Inbound:
     """Takes whole messages of the frontend, one by one, when nothing makes them wait."""
 
-    def __init__(self, state: State, names: Names, channel_binding: ChannelBinding) -> None:
+    def __init__(
+        self, state: State, names: Names, channel_binding: ChannelBinding, planning: Planning
+    ) -> None:
         self._state = state
         self._names = names
         self._channel_binding = channel_binding
+        self._planning = planning
         self._large = Large(state, names)
+        self._was_open = False  # an extended query, before this message
 
     def take(self, shape: Frame | Run | Piece) -> bool:
         """Take one message; False: its text is read elsewhere first, give it again then."""
         state = self._state
+        self._was_open = state.segment_open
         if shape.tag in _OPENS:
             state.segment_open = True
         elif shape.tag in _ENDS:
@@ -139,6 +145,10 @@ class Inbound:
         if absent is not None:
             self._replace_absent(absent, resolved[0].kind, text, statements)
             return True
+        if self._planning.must_ask(text, resolved, idle=not self._was_open):
+            return False
+        resolved = self._planning.witnessed(text, resolved)
+        statements = tuple(self._planning.witnessed(text, statements))
         decision = state.decisions.decide(resolved, state.out)
         if self._terminates(decision):
             return True
@@ -212,6 +222,12 @@ class Inbound:
             facts = replace(facts, opaque="several statements in one Parse", shape=None)
         refusal = state.doomed
         if refusal is None:
+            resolved = self._names.resolve_ahead([facts])
+            idle = not self._was_open
+            if self._planning.must_ask(parse.text, resolved, types=parse.types, idle=idle):
+                state.segment_open = self._was_open
+                return False
+            (facts,) = self._planning.witnessed(parse.text, [facts])
             decision = self._decide_quietly(facts)
             if self._terminates(decision):
                 return True

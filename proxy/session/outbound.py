@@ -17,6 +17,7 @@ from proxy.session.pending import (
     FunctionPending,
     OwnQueryPending,
     ParsePending,
+    PlanPending,
     QueryPending,
     SyncPending,
 )
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from proxy.session.metering import Metering
     from proxy.session.own_query import OwnQuery
     from proxy.session.pending import Pending
+    from proxy.session.planning import Planning
     from proxy.session.state import State
 
 _HARD: Final = frozenset({b"FATAL", b"PANIC"})
@@ -47,7 +49,7 @@ class Outbound:
         metering: Metering,
         cutting: Cutting,
         completions: Completions,
-        own_query: OwnQuery,
+        own: tuple[OwnQuery, Planning],
         *,
         channel_binding: ChannelBinding,
     ) -> None:
@@ -56,7 +58,7 @@ class Outbound:
         self._metering = metering
         self._cutting = cutting
         self._completions = completions
-        self._own_query = own_query
+        self._own_query, self._planning = own
 
     def take(self, shape: Frame | Run | Piece) -> None:
         """Take one message, or a run of rows. Errors: WireError if it may not come now."""
@@ -86,6 +88,8 @@ class Outbound:
         head = state.pending[0]
         if isinstance(head, OwnQueryPending):
             self._own_query.take(shape, head)
+        elif isinstance(head, PlanPending):
+            self._planning.take(shape, head)
         elif state.cut is not None:
             self._cutting.take(shape, head)
         else:
@@ -166,6 +170,9 @@ class Outbound:
         head = state.pending[0] if state.pending else None
         if isinstance(head, OwnQueryPending):
             self._own_query.take(shape, head)
+            return
+        if isinstance(head, PlanPending):
+            self._planning.take(shape, head)
             return
         state.to_frontend(self._answer_error(shape.raw, fields, head))
         match head:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from proxy.session.refusal import Refusal
     from proxy.session.results import Result
     from proxy.session.statements import Portal, Prepared
@@ -117,6 +119,17 @@ class OwnQueryPending:
     failed: bool = False
 
 
+@dataclass(slots=True)
+class PlanPending:
+    """Vigie's own question for a plan; ``syncs``: how many ReadyForQuery are still to come."""
+
+    key: Hashable
+    syncs: int
+    size_bytes: int = 0
+    answer: bytes | None = None
+    failed: bool = False
+
+
 Pending = (
     QueryPending
     | ParsePending
@@ -127,6 +140,7 @@ Pending = (
     | SyncPending
     | FunctionPending
     | OwnQueryPending
+    | PlanPending
 )
 
 

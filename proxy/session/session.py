@@ -49,6 +49,7 @@ from proxy.session.opening import Encryption, Opening
 from proxy.session.outbound import Outbound
 from proxy.session.own_query import OwnQuery
 from proxy.session.pending import DescribePending
+from proxy.session.planning import Planning
 from proxy.session.state import Phase, State
 from proxy.session.waiting import Waiting
 from proxy.wire import backend, frontend
@@ -95,7 +96,8 @@ class Session:
         self._opening = Opening(state, encryption)
         self._channel_binding = ChannelBinding(state)
         self._cutting = Cutting(state, completions)
-        self._inbound = Inbound(state, names, self._channel_binding)
+        planning = Planning(state)
+        self._inbound = Inbound(state, names, self._channel_binding, planning)
         self._waiting = Waiting(state, own_query)
         metering = Metering(state, names, self._cutting)
         self._outbound = Outbound(
@@ -103,7 +105,7 @@ class Session:
             metering,
             self._cutting,
             completions,
-            own_query,
+            (own_query, planning),
             channel_binding=self._channel_binding,
         )
         self._lane = Lane(state)
@@ -183,8 +185,10 @@ class Session:
         state = self._state
         kept, state.out = state.out, []
         self._frontend.feed(chunk)
+        state.adopting = True
         while (shape := self._frontend.take()) is not None:
             self._inbound.take(shape)
+        state.adopting = False
         taken = state.out
         state.out = [*kept, *(one for one in taken if not isinstance(one, SendBackend))]
         if any(getattr(one, "refusal", None) is not None for one in state.pending):

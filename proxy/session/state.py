@@ -101,7 +101,8 @@ class State:
     cancelling: bool = False
     awaited: bytes | None = None  # the text that a worker was asked to read
     waits_for_worker: bool = False
-    own_query: bool = False  # Vigie reads the catalog
+    own_query: bool = False  # Vigie reads the catalog or asks for a plan
+    adopting: bool = False  # what the lane has passed is taken over
     path: tuple[str, ...] | None = None  # search_path of this session; None: not known
     path_failed: bool = False  # it could not be had; not asked for again until it changes
     catalog_failed_at: float | None = None  # when it could not be read in this session

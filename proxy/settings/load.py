@@ -183,6 +183,7 @@ class _Loader:
             log_level=data.log.level,
             limits=Limits(**data.limits.model_dump()),
             catalog_refresh_seconds=data.catalog_refresh_seconds,
+            plan_refresh_seconds=data.plan_refresh_seconds,
             on_internal_error=Action[data.on_internal_error.upper()],
             secret_file=_path(data.secret_file),
             secret=secret,

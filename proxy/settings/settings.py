@@ -79,6 +79,7 @@ class SettingsData(_Strict):
     log: LogData = Field(default_factory=LogData)
     limits: LimitsData = Field(default_factory=LimitsData)
     catalog_refresh_seconds: int = Field(default=30, ge=1, le=86400)
+    plan_refresh_seconds: int = Field(default=600, ge=0, le=86400)
     on_internal_error: Literal["block", "allow"] = "block"
     secret_file: Text | None = None
     unix_socket_mode: Annotated[str, Field(pattern=r"^0?[0-7]{3}$")] = "0660"
@@ -141,6 +142,7 @@ class Settings:
 
     ``rules`` None: those that are shipped. ``site`` None: none is named. ``http`` None: no metrics
     are served. ``on_internal_error``: what an error of ours in analysis, policy or meter becomes.
+    ``plan_refresh_seconds``: how long a plan is believed; 0: the planner is never asked.
     ``secret``: the key of the hashes of subject keys; None: a new one at each start.
     """
 
@@ -155,6 +157,7 @@ class Settings:
     log_level: str = "info"
     limits: Limits = field(default_factory=Limits)
     catalog_refresh_seconds: int = 30
+    plan_refresh_seconds: int = 600
     on_internal_error: Action = Action.BLOCK
     secret_file: Path | None = None
     secret: str | None = field(default=None, repr=False)

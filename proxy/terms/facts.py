@@ -141,9 +141,12 @@ class OutputColumn:
 
 @dataclass(frozen=True, slots=True)
 class Disagreement:
-    """Two witnesses saw different things; the pessimistic side was taken."""
+    """Two witnesses saw different things; the pessimistic side was taken.
 
-    what: str  # statement_count, kind, relations, functions
+    ``planner``: what only the planner saw is in ``sqlglot``'s place.
+    """
+
+    what: str  # statement_count, kind, relations, functions, planner
     sqlglot: str
     grammar: str
 
@@ -177,6 +180,7 @@ class StatementFacts:
     bounded_by_keys: bool = False  # every subject relation read is held by ``key_filters``
     row_bound: int | Parameter | Unknown | None = None  # LIMIT; None: there is none
     row_bound_slot: int | None = None
+    estimated_rows: int | None = None  # by the planner, of this very text; None: it was not asked
     folds: bool | Unknown = False
     side_doors: frozenset[SideDoor] = frozenset()
     stages: bool = False  # copies subjects' data into a relation that is no subject relation

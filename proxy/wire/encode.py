@@ -25,9 +25,10 @@ def query(text: bytes) -> bytes:
     return frame(ord("Q"), text + b"\0")
 
 
-def parse(statement: bytes, text: bytes) -> bytes:
-    """Return a Parse without parameter types."""
-    return frame(ord("P"), statement + b"\0" + text + b"\0\0\0")
+def parse(statement: bytes, text: bytes, types: bytes = b"") -> bytes:
+    """Return a Parse; ``types``: four bytes for the OID of each parameter, none for unknown."""
+    count = struct.pack(">H", len(types) // 4)
+    return frame(ord("P"), statement + b"\0" + text + b"\0" + count + types)
 
 
 def bind(portal: bytes, statement: bytes) -> bytes:

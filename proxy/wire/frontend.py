@@ -43,10 +43,14 @@ _KINDS: Final = frozenset({b"S", b"P"})
 
 @dataclass(frozen=True, slots=True)
 class Parse:
-    """Make a prepared statement; ``text`` is without the closing zero byte."""
+    """Make a prepared statement; ``text`` is without the closing zero byte.
+
+    ``types``: four bytes for the OID of each parameter whose type is said.
+    """
 
     statement: str
     text: bytes
+    types: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,7 @@ def decode_parse(body: bytes) -> Parse | None:
         return None
     if len(body) != text_end + 3 + 4 * types:
         return None
-    return Parse(_name(body[:name_end]), body[name_end + 1 : text_end])
+    return Parse(_name(body[:name_end]), body[name_end + 1 : text_end], body[text_end + 3 :])
 
 
 def decode_bind(body: bytes) -> Bind | None:

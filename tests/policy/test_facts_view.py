@@ -30,6 +30,7 @@ FULL = StatementFacts(
         OutputColumn("c", Provenance.NONE, ColumnClass.HEALTH),
     ),
     row_bound=Parameter(2),
+    estimated_rows=7,
     side_doors=frozenset({SideDoor.REMOTE}),
     disagreements=(Disagreement("relations", "a", "b"),),
 )

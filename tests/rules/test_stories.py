@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -26,6 +27,7 @@ class Step(NamedTuple):
     statement: str | None
     kind: str | None
     expect: dict[str, Any]
+    facts: dict[str, Any]  # what other witnesses than the parsers found
 
 
 def steps() -> list[tuple[str, Step]]:
@@ -34,7 +36,13 @@ def steps() -> list[tuple[str, Step]]:
         for story in yaml.safe_load(path.read_text("utf-8"))["tests"]:
             for number, step in enumerate(story["story"], 1):
                 label = f"{path.name}: {story['name']}, step {number}"
-                said = Step(story["role"], step.get("statement"), step.get("kind"), step["expect"])
+                said = Step(
+                    story["role"],
+                    step.get("statement"),
+                    step.get("kind"),
+                    step["expect"],
+                    step.get("facts", {}),
+                )
                 found.append((label, said))
     return found
 
@@ -57,7 +65,7 @@ def facts_of(step: Step) -> StatementFacts:
         return StatementFacts(Kind(step.kind))
     assert step.statement is not None
     (found,) = ANALYSER.analyse(step.statement.encode(), encoding="UTF8", catalog=LAB)
-    return found
+    return replace(found, **step.facts)
 
 
 @pytest.mark.parametrize("step", [step for _, step in STEPS], ids=[label for label, _ in STEPS])

@@ -306,4 +306,5 @@ def test_every_setting_has_a_variable() -> None:
     assert names["VIGIE_AUDIT__PATH"] == ("audit", "path")
     assert names["VIGIE_CATALOG_REFRESH_SECONDS"] == ("catalog_refresh_seconds",)
     assert names["VIGIE_BACKEND_TLS__MODE"] == ("backend_tls", "mode")
-    assert len(names) == 29
+    assert names["VIGIE_PLAN_REFRESH_SECONDS"] == ("plan_refresh_seconds",)
+    assert len(names) == 30

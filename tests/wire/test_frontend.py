@@ -88,7 +88,7 @@ def test_query_is_one_string(body: bytes, text: bytes | None) -> None:
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (PARSE, Parse("s1", b"select $1")),
+        (PARSE, Parse("s1", b"select $1", b"\0\0\0\x17\0\0\0\x19")),
         (b"\0\0\0\0", Parse("", b"")),
         (b"\xe9\0\xff\0\0\0", Parse("é", b"\xff")),
         (b"s1\0select 1\0\0\1", None),
@@ -97,13 +97,13 @@ def test_query_is_one_string(body: bytes, text: bytes | None) -> None:
     ],
 )
 def test_parse(body: bytes, message: Parse | None) -> None:
-    """Name and text; the types are skipped, but all of them must be there."""
+    """Name, text and the bytes of the types, all of which must be there."""
     assert decode_parse(body) == message
 
 
 def test_parse_may_declare_as_many_types_as_two_bytes_count() -> None:
     """The count has no sign: 65,535 types are as sound as none."""
-    assert decode_parse(b"\0t\0\xff\xff" + bytes(4 * 65535)) == Parse("", b"t")
+    assert decode_parse(b"\0t\0\xff\xff" + bytes(4 * 65535)) == Parse("", b"t", bytes(4 * 65535))
 
 
 @pytest.mark.parametrize(
