@@ -73,11 +73,17 @@ class RawSide:
 
     @property
     def peer_address(self) -> str:
-        """The peer's address without its port; ``unix:`` and its user id for a Unix socket."""
+        """The peer's address without its port; ``unix:`` and its user id for a Unix socket.
+
+        Empty if the peer is gone already: the first read will say so.
+        """
         assert self._socket is not None
-        if self._socket.family == socket.AF_UNIX:
-            return f"unix:{_peer_user(self._socket)}"
-        return str(self._socket.getpeername()[0])
+        try:
+            if self._socket.family == socket.AF_UNIX:
+                return f"unix:{_peer_user(self._socket)}"
+            return str(self._socket.getpeername()[0])
+        except OSError:
+            return ""
 
     def report_to(self, told: Told) -> None:
         """From now on tell somebody else what happens."""

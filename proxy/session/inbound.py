@@ -92,8 +92,9 @@ class Inbound:
                 if self._channel_binding.admits(shape.raw[HEADER_BYTES:]):
                     state.to_backend(shape.raw)
             case Frame(tag=Tag.TERMINATE):
+                # the backend closes when it comes to it: behind the answers to what was sent before
                 state.to_backend(shape.raw)
-                state.close(terminate=False)
+                state.terminated = True
             case Piece():
                 self._large.take(shape)
             case _:

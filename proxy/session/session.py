@@ -208,7 +208,7 @@ class Session:
             case EncryptionBroken(side, reason):
                 self._encryption_broken(side, reason)
             case FrontendClosed():
-                state.close(terminate=state.phase is not Phase.OPENING)
+                state.close(terminate=not state.terminated and state.phase is not Phase.OPENING)
             case BackendClosed():
                 self._backend_closed()
             case BackendUnreachable(reason):
@@ -234,6 +234,8 @@ class Session:
         if self._is_blind:
             state.to_backend(chunk)
             return
+        if state.terminated:
+            return  # nobody reads what follows
         rest = self._opening.take(chunk) if state.phase is Phase.OPENING else chunk
         if rest:
             self._frontend.feed(rest)
@@ -242,7 +244,7 @@ class Session:
     def _read_frontend(self) -> None:
         """Take the frontend's messages as long as nothing makes them wait."""
         state = self._state
-        while state.phase is not Phase.CLOSED:
+        while state.phase is not Phase.CLOSED and not state.terminated:
             shape = self._in_hand or self._frontend.take()
             self._in_hand = shape
             if shape is None or self._waiting.must_wait(shape):
@@ -288,7 +290,7 @@ class Session:
 
     def _backend_closed(self) -> None:
         state = self._state
-        if state.failed_hard or self._is_blind:
+        if state.failed_hard or state.terminated or self._is_blind:
             state.close(terminate=False)
             return
         state.out.append(UpstreamFault("lost"))

@@ -110,6 +110,7 @@ class State:
     is_encrypted: bool = False  # the frontend speaks through TLS
     certificate: Certificate | None = None  # that the frontend presented
     failed_hard: bool = False  # the backend said FATAL: it will close
+    terminated: bool = False  # the frontend said Terminate: the backend will close
     _principal: tuple[Principal, Decisions, Reader] | None = None
     _account: Account | None = None
     _seen: _SeenCatalog = field(default_factory=_SeenCatalog)

@@ -504,3 +504,17 @@ def test_a_connection_that_is_reset_ends_the_session(
 def reset(connected: socket.socket) -> None:
     """Have it reset when it is closed."""
     connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+async def test_a_connection_that_was_reset_before_it_is_accepted_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A scanner's connection: it has no address any more, and ends as any other."""
+    async with relaying(monkeypatch, tmp_path) as place:
+        for _ in range(5):
+            with socket.create_connection((HOST, place.port)) as ours:
+                reset(ours)
+        await until(lambda: len(place.sessions) == 5 and not place.surroundings.relays)
+        told = [one.events for one in place.sessions]
+
+    assert told == [[e.FrontendClosed()]] * 5

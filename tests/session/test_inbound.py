@@ -243,11 +243,30 @@ def test_a_large_text_is_read_elsewhere_and_waits() -> None:
     )
 
 
-def test_terminate_ends_the_session() -> None:
-    """It goes to the backend, and both sides close."""
+def test_terminate_ends_the_session_behind_what_was_sent_before() -> None:
+    """The backend closes when it comes to it; what is sent after it is read by nobody."""
+    Conversation().login().say(
+        """
+        >>> Query "select 1"
+        >>> Terminate
+        > Query "select 2"
+        <<< RowDescription a
+        <<< DataRow 1
+        <<< CommandComplete x
+        <<< ReadyForQuery I
+        * BackendClosed
+        ! CloseBackend
+        ! CloseFrontend
+        """
+    )
+
+
+def test_terminate_is_said_once() -> None:
+    """A frontend that closes behind it, as drivers do, ends the session at once."""
     Conversation().login().say(
         """
         >>> Terminate
+        * FrontendClosed
         ! CloseBackend
         ! CloseFrontend
         """
