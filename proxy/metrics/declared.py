@@ -152,7 +152,7 @@ UPSTREAM_ERRORS: Final = Declaration(
     "vigie_upstream_errors_total",
     Type.COUNTER,
     "Backend connections that could not be had or were lost.",
-    {"reason": ("refused", "timeout", "unresolved", "lost", OTHER)},
+    {"reason": ("refused", "timeout", "unresolved", "tls", "lost", OTHER)},
 )
 PROTOCOL_ERRORS: Final = Declaration(
     "vigie_protocol_errors_total",

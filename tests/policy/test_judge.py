@@ -11,7 +11,7 @@ from proxy.policy.facts_view import BOUND
 from proxy.policy.judge import display
 from proxy.terms.facts import Kind, Parameter, SideDoor, StatementFacts, SubjectFilter
 from proxy.terms.finding import Action, Severity
-from proxy.terms.principal import Principal
+from proxy.terms.principal import Certificate, Principal
 from proxy.terms.relation import Relation
 from proxy.terms.unknown import UNKNOWN
 from tests.policy.texts import load_when, load_with
@@ -97,6 +97,25 @@ def test_exceptions(role: str, verdict: Action) -> None:
     )
 
     assert judge(policy, Principal(role, "lab"), KEYED).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("role", "certificate", "verdict"),
+    [
+        ("lims_app", None, Action.BLOCK),
+        ("lims_app", Certificate("CN=other", "other"), Action.BLOCK),
+        ("lims_app", Certificate("CN=lims,OU=Lab", "lims"), Action.ALLOW),
+        ("biologist", None, Action.ALLOW),
+    ],
+)
+def test_a_rule_may_ask_for_a_certificate(
+    role: str, certificate: Certificate | None, verdict: Action
+) -> None:
+    """A role that has to come with its certificate, as docs/tls.md has it."""
+    when = "{all: [{role: {is: lims_app}}, {not: {certificate_name: {is: lims}}}]}"
+    principal = Principal(role, "lab", certificate=certificate)
+
+    assert judge(load_with(rules(("action: block", when))), principal, KEYED).verdict is verdict
 
 
 OPAQUE = StatementFacts(Kind.DO, opaque="a DO block")
