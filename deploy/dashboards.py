@@ -302,6 +302,11 @@ ROWS: Final[tuple[tuple[str, tuple[Panel, ...]], ...]] = (
                         "(rate(vigie_analysis_seconds_bucket{@}[$__rate_interval])))",
                         "99 % are under",
                     ),
+                    Query(
+                        "histogram_quantile(0.99, sum by (le) "
+                        "(rate(vigie_state_save_seconds_bucket{@}[$__rate_interval])))",
+                        "99 % of state writes are under",
+                    ),
                 ),
             ),
             lines(
@@ -335,15 +340,18 @@ ROWS: Final[tuple[tuple[str, tuple[Panel, ...]], ...]] = (
                 ),
             ),
             lines(
-                "Upstream, catalog and audit",
+                "Upstream, catalog, audit and state",
                 rate("vigie_upstream_errors_total", by="reason"),
                 "upstream: {{reason}}",
                 "ops",
                 "When upstream errors rise: runbook VigieUpstreamDown. When catalog failed rises: "
-                "runbook VigieCatalogNotRead. Audit records rise with findings, never without.",
+                "runbook VigieCatalogNotRead. Audit records rise with findings, never without. "
+                "When the state is not written: runbook VigieStateNotWritten.",
                 further=(
                     Query(rate("vigie_catalog_loads_total", by="outcome"), "catalog: {{outcome}}"),
                     Query(rate("vigie_audit_records_total"), "audit records"),
+                    Query(rate("vigie_state_write_errors_total"), "state not written"),
+                    Query(rate("vigie_state_compactions_total"), "usage reduced to numbers"),
                 ),
             ),
         ),

@@ -83,7 +83,8 @@ def run_verb(
     site: Site = None,
     rules: Rules = None,
     state: Annotated[
-        str | None, typer.Option(metavar="memory", help="Where usage of budgets is kept.")
+        str | None,
+        typer.Option(metavar="FILE", help="Where usage is kept, or memory: in the process."),
     ] = None,
     http: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", help="Where metrics and health are served.")

@@ -1,24 +1,51 @@
 """The ledger: what each principal has received, against its budgets.
 
 ``admit`` is the one place where the promise is kept: it charges *before* the caller releases, and
-what would exceed a budget is not charged and must not be released.
+what would exceed a budget is not charged and must not be released. What is charged has to be kept
+before it leaves, too (``is_covered``), where the ledger outlives the process.
 """
 
 from __future__ import annotations
 
+import json
+import math
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from proxy.meter.window import SubjectWindow, SumWindow
-from proxy.terms.budget import Budget, Measure
+from proxy.meter.book import Book
+from proxy.meter.tally import SubjectTally, SumTally, reservation_of
+from proxy.terms.budget import Budget, Grouping, Measure
+from proxy.terms.column_class import ColumnClass
 from proxy.terms.finding import Action
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-    Groups = Collection[tuple[bytes, ...]]  # the hashed keys of each subject
+    from proxy.meter.book import AnyTally
+    from proxy.meter.saved import Batch
+    from proxy.meter.tally import Group
+    from proxy.meter.window import Window
+    from proxy.terms.principal import Principal
+    from proxy.terms.relation import Relation
+
+    Groups = Collection[Group]
 
 NO_SUBJECTS: Final[Groups] = ()
+_Scope = tuple["frozenset[ColumnClass]", "frozenset[Relation]"]
+_EVERYTHING: Final[_Scope] = (frozenset(), frozenset())
+_NO_GROUPS: Final[list[Group]] = []
+_UNKNOWN_RELATION: Final = "?"
+_STATEMENT_SECONDS: Final = 1 << 31  # a statement's own budget never comes back
+NOT_KEPT: Final = Budget(
+    "EX200",
+    "Usage cannot be kept",
+    Measure.SUBJECTS,
+    frozenset(),
+    0,
+    0,
+    explanation="what is received cannot be recorded now",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,78 +60,136 @@ class Charge:
     anonymous: int = 0
     rows: int = 0
     size_bytes: int = 0
+    statements: int = 0
+    questions: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """How much of a budget is used. ``limit`` None: unlimited."""
+    """How much of a budget is used. ``limit`` None: unlimited.
+
+    ``group``: for whom, by grouping. ``frees``: (how much, in how many seconds) comes back next.
+    """
 
     budget: str
     role: str
     used: int
     limit: int | None
+    measure: Measure = Measure.SUBJECTS
+    window_seconds: int = 0
+    group: tuple[tuple[str, str], ...] = ()
+    frees: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A tally, and what is asked of it: (window, limit, budget). ``group``: for whom it is."""
+
+    tally: AnyTally
+    measure: Measure
+    checks: tuple[tuple[Window, int | None, Budget], ...]
+    role: str
+    group: tuple[tuple[str, str], ...]
+
+    @property
+    def limits(self) -> list[int]:
+        """The limits at which something is cut."""
+        return [
+            limit
+            for _, limit, budget in self.checks
+            if limit is not None and budget.action is not Action.FLAG
+        ]
 
 
 class Account:
-    """One principal's windows, one for each of its budgets.
+    """One principal against its budgets, as far as they apply to what is charged.
 
-    A budget of distinct subjects keeps the subjects; one without a limit only their number, or it
-    would grow without bound.
+    Cheap, and of one session: what was received is in the tallies, which sessions share.
     """
 
     def __init__(
         self,
-        role: str,
+        ledger: Ledger,
         budgets: Sequence[Budget],
-        new_window: Callable[[float], SubjectWindow] = SubjectWindow,
+        groups: Mapping[Grouping, str],
+        role: str,
+        scope: _Scope = _EVERYTHING,
     ) -> None:
         self.role = role
-        self.charged = {budget.id: 0 for budget in budgets}  # units, since the account was opened
-        self._subjects = [
-            (budget, budget.limit, new_window(budget.window_seconds))
-            for budget in budgets
-            if budget.measure is Measure.SUBJECTS and budget.limit is not None
-        ]
-        self._sums = [
-            (budget, SumWindow(budget.window_seconds))
-            for budget in budgets
-            if budget.measure is not Measure.SUBJECTS or budget.limit is None
-        ]
-        self._overrun: dict[str, float] = {}  # budgets that only flag -> when they were exceeded
+        self._ledger = ledger
+        self._budgets = budgets
+        self._groups = groups
+        self._scope = scope
+        self._lines = self._find_lines()
+        self._begins_anew = any(budget.is_per_statement for budget in budgets)
+        self._narrowed: dict[_Scope, Account] = {}
+
+    def for_result(
+        self, classes: frozenset[ColumnClass], relations: frozenset[Relation]
+    ) -> Account:
+        """Return the account that a result is charged to.
+
+        Args:
+            classes: of its columns; empty: not known.
+            relations: with subjects' data that it may come from; empty: not known.
+        """
+        scope = (classes, relations)
+        found = self._narrowed.get(scope)
+        if found is None or self._begins_anew:
+            found = Account(self._ledger, self._budgets, self._groups, self.role, scope)
+            self._narrowed[scope] = found
+        return found
+
+    @property
+    def is_covered(self) -> bool:
+        """Whether all that was charged is kept, and may leave."""
+        return self._ledger.is_covered
 
     def admit(self, charge: Charge, now: float) -> Budget | None:
         """Charge every budget and return None; or charge none and return the one exceeded.
 
         A budget that only flags never stands in the way; see ``overruns``.
         """
-        costs: list[int] = []
-        for budget, limit, window in self._subjects:
-            used = window.usage(now)
-            cost = window.cost(charge.groups, charge.anonymous)
-            if cost and used + cost > limit:
-                if budget.action is not Action.FLAG:
-                    return budget
-                self._overrun.setdefault(budget.id, now)
-                cost = -1  # not kept: bounded memory is worth more than an exact excess
-            costs.append(cost)
-        for budget, total in self._sums:
-            amount = _amount(budget.measure, charge)
-            if budget.limit is not None and amount and total.usage(now) + amount > budget.limit:
-                if budget.action is not Action.FLAG:
-                    return budget
-                self._overrun.setdefault(budget.id, now)
-        self._charge(charge, costs, now)
+        ledger = self._ledger
+        now = ledger.time(now)
+        if any(line.tally.is_ended for line in self._lines):
+            self._lines = self._find_lines()
+        work: list[tuple[Line, list[Group], int]] = []
+        exceeded: list[tuple[Line, Budget]] = []
+        for line in self._lines:
+            tally, groups = line.tally, _NO_GROUPS
+            tally.advance(now)
+            if isinstance(tally, SubjectTally):
+                if charge.groups:
+                    groups = tally.unseen(charge.groups, now)
+                if not groups and not charge.anonymous:
+                    continue
+                costs = tally.costs(groups, charge.anonymous)
+                amount = costs[-1]
+            else:
+                amount = _amount(line.measure, charge)
+                if not amount:
+                    continue
+                costs = [amount] * len(tally.windows.windows)
+            for window, limit, budget in line.checks:
+                cost = costs[window.index]
+                if limit is not None and cost and window.total + cost > limit:
+                    if budget.action is not Action.FLAG:
+                        return budget
+                    exceeded.append((line, budget))
+            if ledger.book.is_failing and not ledger.may_use(line, amount + len(groups)):
+                return NOT_KEPT
+            work.append((line, groups, amount))
+        for line, groups, amount in work:
+            if isinstance(line.tally, SubjectTally):
+                line.tally.charge(groups, charge.anonymous, now)
+            else:
+                line.tally.charge(amount, now)
+            ledger.charged[line.checks[0][2].id] += amount
+            ledger.book.touched(line.tally)
+        for line, budget in exceeded:
+            ledger.exceeded(line, budget, now)
         return None
-
-    @property
-    def is_free(self) -> bool:
-        """Whether it has no budget, so that nothing need be charged."""
-        return not self.charged
-
-    @property
-    def keeps_subjects(self) -> bool:
-        """Whether it wants to know who was received, and not only how many."""
-        return bool(self._subjects)
 
     def admit_run(self, charge: Charge, now: float) -> bool:
         """Charge every budget for many rows at once; False: one might be exceeded, none is charged.
@@ -112,89 +197,232 @@ class Account:
         What was admitted would have been, and to the same effect, row by row. False is always
         right: then each row is given to ``admit``, which finds the one that does not fit.
         """
-        for _, limit, window in self._subjects:
-            used = window.usage(now)
-            most = len(charge.groups) + charge.anonymous  # the cost takes longer to find
-            if used + most > limit and used + window.cost(charge.groups, charge.anonymous) > limit:
-                return False
-        for budget, total in self._sums:
-            amount = _amount(budget.measure, charge)
-            if budget.limit is not None and total.usage(now) + amount > budget.limit:
-                return False
-        costs: list[int] = []
-        for _, _, window in self._subjects:
-            used = window.usage(now)
-            window.charge(charge.groups, charge.anonymous, now)
-            costs.append(window.usage(now) - used)
-        self._charge_sums(charge, costs, now)
-        return True
+        return self.admit(charge, now) is None
 
-    def overruns(self, now: float) -> Iterator[Budget]:
+    @property
+    def is_free(self) -> bool:
+        """Whether it has no budget, so that nothing need be charged."""
+        return not self._lines
+
+    @property
+    def keeps_subjects(self) -> bool:
+        """Whether it wants to know who was received, and not only how many."""
+        return any(line.tally.counts_subjects for line in self._lines)
+
+    def overruns(self) -> Iterator[Budget]:
         """Yield budgets that only flag and were exceeded, each once within its window."""
-        if not self._overrun:
-            return
-        for budget in [*(budget for budget, _, _ in self._subjects), *(b for b, _ in self._sums)]:
-            at = self._overrun.get(budget.id)
-            if at is None:
-                continue
-            if at >= 0:
-                self._overrun[budget.id] = -now - 1.0  # told
-                yield budget
-            elif now + at + 1.0 >= budget.window_seconds:
-                del self._overrun[budget.id]
+        return self._ledger.overruns(self._lines)
 
     def usage(self, now: float) -> list[Usage]:
         """Return the usage of every budget."""
-        used = [(budget, window.usage(now)) for budget, _, window in self._subjects]
-        used += [(budget, total.usage(now)) for budget, total in self._sums]
-        return [Usage(budget.id, self.role, amount, budget.limit) for budget, amount in used]
+        now = self._ledger.time(now)
+        return [one for line in self._lines for one in usage_of(line, now)]
 
-    def _charge(self, charge: Charge, costs: list[int], now: float) -> None:
-        for (_, _, window), cost in zip(self._subjects, costs, strict=True):
-            if cost >= 0:
-                window.charge(charge.groups, charge.anonymous, now)
-        self._charge_sums(charge, costs, now)
+    def _find_lines(self) -> tuple[Line, ...]:
+        classes, relations = self._scope
+        is_vague = not classes or ColumnClass.UNKNOWN in classes
+        same: dict[tuple[object, ...], list[Budget]] = {}
+        for budget in self._budgets:
+            if budget.classes and not is_vague and budget.classes.isdisjoint(classes):
+                continue
+            if budget.relations and relations and budget.relations.isdisjoint(relations):
+                continue
+            same.setdefault((budget.kind, budget.limit is None), []).append(budget)
+        return tuple(
+            self._ledger.line(budgets, groups, self.role)
+            for budgets in same.values()
+            for groups in self._groups_of(budgets[0], relations)
+        )
 
-    def _charge_sums(self, charge: Charge, costs: list[int], now: float) -> None:
-        for (budget, _, _), cost in zip(self._subjects, costs, strict=True):
-            self.charged[budget.id] += max(cost, 0)
-        for budget, total in self._sums:
-            amount = _amount(budget.measure, charge)
-            if amount:
-                total.charge(amount, now)
-                self.charged[budget.id] += amount
+    def _groups_of(
+        self, budget: Budget, relations: frozenset[Relation]
+    ) -> Iterator[dict[Grouping, str]]:
+        groups = {name: self._groups[name] for name in budget.per if name in self._groups}
+        if Grouping.RELATION not in budget.per:
+            yield groups
+            return
+        within = relations & budget.relations if budget.relations else relations
+        for relation in sorted(map(str, within)) or [_UNKNOWN_RELATION]:
+            yield {**groups, Grouping.RELATION: relation}
 
 
 class Ledger:
-    """All accounts, in memory. Accounts are never evicted: eviction would forgive.
+    """What everybody has received.
 
-    ``new_window``: makes the windows of subjects; the compiled kernel has faster ones.
+    Args:
+        book: the tallies.
+        offset_seconds: what is added to the caller's clock; the ledger's own goes on over restarts.
+        share_percent: how much of a limit may be used while nothing can be kept; 0: nothing.
     """
 
-    def __init__(self, new_window: Callable[[float], SubjectWindow] = SubjectWindow) -> None:
-        self._new_window = new_window
-        self._accounts: dict[str, Account] = {}
+    def __init__(
+        self, book: Book | None = None, *, offset_seconds: float = 0.0, share_percent: int = 0
+    ) -> None:
+        self.book = Book() if book is None else book
+        self.charged: Counter[str] = Counter()  # budget -> units, never falls
+        self._offset = offset_seconds
+        self._share_percent = share_percent
+        self._now = 0.0
+        self._lines: dict[tuple[str, tuple[Budget, ...]], Line] = {}
+        self._overruns: dict[tuple[str, Budget], tuple[float, bool]] = {}  # since when, told
 
-    def account(self, principal: str, role: str, budgets: Sequence[Budget]) -> Account:
-        """Return the account of a principal, opened with these budgets at first sight.
+    def time(self, now: float) -> float:
+        """Return the ledger's own time; it never goes backward."""
+        self._now = max(self._now, now + self._offset)
+        return self._now
+
+    def account(
+        self,
+        principal: Principal,
+        budgets: Sequence[Budget],
+        *,
+        end_user: str = "",
+        application: str = "",
+    ) -> Account:
+        """Return the account of a principal.
 
         Args:
-            principal: its key.
-            role: under which its usage is shown.
-            budgets: of the role.
+            principal: who acts.
+            budgets: of its role.
+            end_user: for whom it acts, as it says and is believed; empty: for nobody it named.
+            application: through which, as it says and is believed.
         """
-        account = self._accounts.get(principal)
-        if account is None:
-            account = self._accounts[principal] = Account(role, budgets, self._new_window)
-        return account
+        groups = {
+            Grouping.ROLE: principal.key,
+            Grouping.ADDRESS: principal.address,
+            Grouping.END_USER: end_user,
+            Grouping.APPLICATION: application,
+        }
+        return Account(self, budgets, groups, principal.role)
 
-    def accounts(self) -> tuple[Account, ...]:
-        """Return every account."""
-        return tuple(self._accounts.values())
+    def line(self, budgets: Sequence[Budget], groups: Mapping[Grouping, str], role: str) -> Line:
+        """Return the tally of budgets of one kind for a group, with what they ask of it."""
+        one = budgets[0]
+        group = tuple((name.value, value) for name, value in groups.items())
+        limits = [
+            budget.limit
+            for budget in budgets
+            if budget.limit is not None and budget.action is not Action.FLAG
+        ]
+        counts_subjects = one.measure is Measure.SUBJECTS and one.limit is not None
+        seconds = [budget.window_seconds or _STATEMENT_SECONDS for budget in budgets]
+        if one.is_per_statement:
+            make = SubjectTally if counts_subjects else SumTally
+            return _line(make(0, "", seconds), budgets, role, group)
+        name = tally_name(one, group)
+        found = self._lines.get((name, tuple(budgets)))
+        if found is None or found.tally.is_ended:
+            tally = self.book.open(
+                name,
+                counts_subjects=counts_subjects,
+                seconds=seconds,
+                reservation=reservation_of(limits) if limits else None,
+            )
+            found = _line(tally, budgets, role if Grouping.ROLE in one.per else "", group)
+            self._lines[name, tuple(budgets)] = found
+        return found
 
     def usage(self, now: float) -> list[Usage]:
-        """Return the usage of every budget of every principal seen."""
-        return [usage for account in self._accounts.values() for usage in account.usage(now)]
+        """Return the usage of every budget of every group seen."""
+        now = self.time(now)
+        return [one for line in self._lines.values() for one in usage_of(line, now)]
+
+    def forget_policy(self) -> None:
+        """Budgets have changed: usage is shown for those that accounts are opened with from now."""
+        self._lines.clear()
+        self._overruns.clear()
+
+    def sweep(self, now: float) -> None:
+        """End what is empty and not used any more."""
+        now = self.time(now)
+        if self.book.sweep(now):
+            self._lines = {
+                key: line for key, line in self._lines.items() if not line.tally.is_ended
+            }
+        for key, (since, _) in list(self._overruns.items()):
+            if now >= since + key[1].window_seconds:
+                del self._overruns[key]
+
+    def take_batch(self, now: float, *, reserves: bool = True) -> Batch | None:
+        """Return what has to be kept; see ``Book.take_batch``."""
+        return self.book.take_batch(self.time(now), reserves=reserves)
+
+    @property
+    def is_covered(self) -> bool:
+        """Whether all that was charged may leave: it is kept, or allowed not to be."""
+        return self.book.is_covered or (self.book.is_failing and self.may_release())
+
+    def may_use(self, line: Line, cost: int) -> bool:
+        """Whether a charge is within the share that is allowed while nothing can be kept."""
+        limits = line.limits
+        share = min(limits) * self._share_percent // 100 if limits else 0
+        return line.tally.lacks(cost) <= share
+
+    def may_release(self) -> bool:
+        """Whether what was charged may leave although it could not be kept."""
+        lines = {line.tally.number: line for line in self._lines.values()}
+        return all(
+            one.number in lines and self.may_use(lines[one.number], 0)
+            for one in self.book.uncovered()
+        )
+
+    def exceeded(self, line: Line, budget: Budget, now: float) -> None:
+        """A budget that only flags was exceeded."""
+        key = (line.tally.name, budget)
+        since, _ = self._overruns.get(key, (-budget.window_seconds, True))
+        if now >= since + budget.window_seconds:
+            self._overruns[key] = (now, False)
+
+    def overruns(self, lines: Iterable[Line]) -> Iterator[Budget]:
+        """Yield budgets that only flag and were exceeded, each once within its window."""
+        if not self._overruns:
+            return
+        for line in lines:
+            for _, _, budget in line.checks:
+                key = (line.tally.name, budget)
+                since, told = self._overruns.get(key, (0.0, True))
+                if not told:
+                    self._overruns[key] = (since, True)
+                    yield budget
+
+
+def tally_name(budget: Budget, group: Iterable[tuple[str, str]]) -> str:
+    """Return what a budget counts and for whom, as JSON; budgets of one kind share a tally."""
+    said: dict[str, object] = {"measure": budget.measure.value, "per": dict(group)}
+    if budget.limit is None:
+        said["distinct"] = False
+    if budget.classes:
+        said["classes"] = sorted(budget.classes)
+    if budget.relations:
+        said["relations"] = sorted(map(str, budget.relations))
+    return json.dumps(said, sort_keys=True)
+
+
+def usage_of(line: Line, now: float) -> Iterator[Usage]:
+    """Yield the usage of each budget of a line; ``now``: the ledger's time."""
+    line.tally.advance(now)
+    for window, limit, budget in line.checks:
+        frees = line.tally.windows.frees(window)
+        yield Usage(
+            budget.id,
+            line.role,
+            window.total,
+            limit,
+            budget.measure,
+            budget.window_seconds,
+            line.group,
+            None if frees is None else (frees[0], math.ceil(frees[1] - now)),
+        )
+
+
+def _line(
+    tally: AnyTally, budgets: Sequence[Budget], role: str, group: tuple[tuple[str, str], ...]
+) -> Line:
+    checks = tuple(
+        (tally.windows.window(one.window_seconds or _STATEMENT_SECONDS), one.limit, one)
+        for one in budgets
+    )
+    return Line(tally, budgets[0].measure, checks, role, group)
 
 
 def _amount(measure: Measure, charge: Charge) -> int:
@@ -205,3 +433,7 @@ def _amount(measure: Measure, charge: Charge) -> int:
             return charge.rows
         case Measure.BYTES:
             return charge.size_bytes
+        case Measure.STATEMENTS:
+            return charge.statements
+        case Measure.QUESTIONS:
+            return charge.questions

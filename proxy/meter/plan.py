@@ -6,7 +6,7 @@ the predicates name, by rows, by bytes. Whatever is not known to be harmless is 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from proxy.terms.budget import Method
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from proxy.sql.catalog import Catalog
+    from proxy.terms.relation import Relation
     from proxy.wire.backend import ResultColumn
 
 FIRST_USER_OID: Final = 16384
@@ -46,6 +47,8 @@ class ChargePlan:
     ``values``: indexes of disclosing values; unless linked, each may be another subject.
     ``packed``: indexes charged by their bytes. ``everything``: the whole row is, by bytes.
     ``fixed``: (space, value) of keys named by the predicates, charged once.
+    ``classes`` of the columns and ``relations`` with subjects' data they may come from; empty: not
+    known.
     """
 
     method: Method
@@ -56,6 +59,8 @@ class ChargePlan:
     everything: bool = False
     fixed: tuple[tuple[str, bytes], ...] = ()
     counts_rows: bool = False
+    classes: frozenset[ColumnClass] = field(default=frozenset(), compare=False)
+    relations: frozenset[Relation] = field(default=frozenset(), compare=False)
 
     @property
     def is_free(self) -> bool:
@@ -99,9 +104,27 @@ def plan_charge(
     if facts.opaque is not None or (not columns and facts.output != ()):
         return BY_BYTES
     seen = [_see(facts, columns, index, catalog) for index in range(len(columns))]
-    classes = {column.column_class for column in seen}
+    classes = frozenset(column.column_class for column in seen)
     if classes <= {ColumnClass.NONE}:
         return FREE
+    plan = _plan(facts, columns, catalog, fixed, seen)
+    is_vague = facts.unknown_relations or facts.unknown_functions
+    is_known = not is_vague and _is_foreseen(facts, columns, catalog)
+    return replace(
+        plan,
+        classes=classes - {ColumnClass.NONE},
+        relations=facts.subject_relations if is_known else frozenset(),
+    )
+
+
+def _plan(
+    facts: StatementFacts,
+    columns: Sequence[ResultColumn],
+    catalog: Catalog | None,
+    fixed: Sequence[tuple[str, bytes]],
+    seen: Sequence[_Seen],
+) -> ChargePlan:
+    classes = {column.column_class for column in seen}
     keys = tuple(
         KeyColumn(index, column.key_space, columns[index].type_oid, columns[index].format)
         for index, column in enumerate(seen)

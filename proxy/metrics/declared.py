@@ -29,6 +29,7 @@ ANALYSIS_BUCKETS_SECONDS: Final = (
     *(0.001, 0.0025, 0.005),
     *(0.01, 0.025, 0.05, 0.1),
 )
+SAVE_BUCKETS_SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 
 
 class Type(Enum):
@@ -181,6 +182,21 @@ AUDIT_RECORDS: Final = Declaration(
 )
 AUDIT_ERRORS: Final = Declaration(
     "vigie_audit_write_errors_total", Type.COUNTER, "Audit records that could not be written."
+)
+STATE_SAVES: Final = Declaration(
+    "vigie_state_save_seconds",
+    Type.HISTOGRAM,
+    "Time to write what was charged to the state file, once for all that waits.",
+)
+STATE_ERRORS: Final = Declaration(
+    "vigie_state_write_errors_total",
+    Type.COUNTER,
+    "Writings of the state file that failed.",
+)
+STATE_COMPACTIONS: Final = Declaration(
+    "vigie_state_compactions_total",
+    Type.COUNTER,
+    "Usage of a group reduced to numbers because too many subjects were known by their keys.",
 )
 CATALOG_LOADS: Final = Declaration(
     "vigie_catalog_loads_total",

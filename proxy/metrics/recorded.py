@@ -87,6 +87,11 @@ class Metrics:
             buckets=declared.ANALYSIS_BUCKETS_SECONDS,
             registry=registry,
         )
+        self._state_saves = Histogram(
+            *_named(declared.STATE_SAVES), buckets=declared.SAVE_BUCKETS_SECONDS, registry=registry
+        )
+        self._state_errors = Counter(*_named(declared.STATE_ERRORS), registry=registry)
+        self._state_compactions = Counter(*_named(declared.STATE_COMPACTIONS), registry=registry)
         self._facts_cache = counters(declared.FACTS_CACHE)
         self._opaque = counters(declared.OPAQUE)
         self._disagreements = counters(declared.DISAGREEMENTS)
@@ -258,6 +263,18 @@ class Metrics:
     def audit_write_error(self) -> None:
         """Count an audit record that could not be written."""
         self._audit_errors.inc()
+
+    def state_saved(self, seconds: float) -> None:
+        """Count a batch of usage that was kept."""
+        self._state_saves.observe(seconds)
+
+    def state_error(self) -> None:
+        """Count a batch of usage that could not be kept."""
+        self._state_errors.inc()
+
+    def state_compactions(self, count: int) -> None:
+        """Count groups whose subjects were reduced to numbers."""
+        self._state_compactions.inc(count)
 
     def internal_error(self, where: str) -> None:
         """Count an error of ours: analysis, policy, meter, session, relay, catalog, audit, http."""

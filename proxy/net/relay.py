@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from proxy.net.dial import Dialled
+    from proxy.net.keeper import Keeper
     from proxy.net.sinks import Sinks
     from proxy.net.workers import Workers
     from proxy.session import Context
@@ -43,6 +44,7 @@ class Surroundings:
     workers: Workers
     login_timeout_seconds: float
     connect_timeout_seconds: float
+    keeper: Keeper
     tls: Tls = field(default_factory=Tls)
     readiness: Readiness = field(default_factory=Readiness)
     cancel_keys: CancelKeys = field(default_factory=CancelKeys)
@@ -81,6 +83,9 @@ class Relay:
         self._deadline: asyncio.TimerHandle | None = None
         self._keys: list[tuple[int, bytes]] = []
         self._congested: set[bool] = set()  # True: the frontend, False: the backend
+        self._held: list[bytes] | None = None  # for the frontend, until the state is kept
+        self._waits = 0  # answers of the keeper that are due
+        self._closes_after = False  # the frontend's socket, once it may have what is held
 
     def begin(self, connected: socket.socket) -> None:
         """Take the frontend's socket."""
@@ -110,7 +115,7 @@ class Relay:
         """Pass a chunk on if the session expects it; else let it decide."""
         session = self._session
         if session is not None and session.passes_backend(chunk):
-            self.frontend.write(chunk)
+            self._to_frontend([chunk])
         else:
             self.happened(e.BackendBytes(chunk))
 
@@ -132,13 +137,44 @@ class Relay:
                     closes.append(self.frontend)
                 case c.CloseBackend():
                     closes.append(self._backend)
+                case c.AwaitState():
+                    self._hold()
                 case _:
                     self._carry_out(command)
         _send(self._backend, to_backend)
-        _send(self.frontend, to_frontend)
+        self._to_frontend(to_frontend)
         for side in closes:
-            side.close()
+            if side is self.frontend and self._held is not None:
+                self._closes_after = True
+            else:
+                side.close()
+        self._shared.keeper.look()
         self.frontend.read(wanted=False not in self._congested and not session.holds_frontend)
+
+    def _hold(self) -> None:
+        """Send nothing more to the frontend until all that is charged now is kept."""
+        if self._held is None:
+            self._held = []
+            self._backend.read(wanted=False)
+        self._waits += 1
+        self._shared.keeper.wait(self._state_told)
+
+    def _state_told(self, may_leave: bool) -> None:  # noqa: FBT001 - a callback's one answer
+        self._waits -= 1
+        if not may_leave and self._shared.context.enforces:
+            self.abort()  # what was held may not leave, nor may what comes after it
+        elif not self._waits and self._held is not None:
+            held, self._held = self._held, None
+            self._to_frontend(held)
+            if self._closes_after:
+                self.frontend.close()
+            self._backend.read(wanted=True not in self._congested)
+
+    def _to_frontend(self, parts: list[bytes]) -> None:
+        if self._held is None:
+            _send(self.frontend, parts)
+        else:
+            self._held += parts
 
     def _carry_out(self, command: c.Command) -> None:
         shared = self._shared
@@ -195,7 +231,7 @@ class Relay:
         else:
             self._congested.discard(is_frontend)
         if is_frontend:
-            self._backend.read(wanted=not is_congested)
+            self._backend.read(wanted=not is_congested and self._held is None)
         elif self._session is not None:
             self.frontend.read(wanted=not is_congested and not self._session.holds_frontend)
 

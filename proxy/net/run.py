@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 
 from proxy import accel
 from proxy.errors import ConfigurationError
-from proxy.meter.ledger import Ledger
 from proxy.metrics import Metrics
 from proxy.net import clock
 from proxy.net.dial import Dial
@@ -21,6 +20,7 @@ from proxy.net.http import serve_http
 from proxy.net.listener import CannotListenError, Listener, cannot_listen
 from proxy.net.relay import Surroundings, accept
 from proxy.net.sinks import AuditLog, Sinks
+from proxy.net.state import open_state
 from proxy.net.tls import Tls
 from proxy.net.workers import Workers
 from proxy.session import Context
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 PROBE_SECONDS: Final = 5.0
 RETRY_SECONDS: Final = 1.0  # as long as it cannot be reached
 DRAIN_SECONDS: Final = 5.0
-_SECRET_BYTES: Final = 32
 _log: Final = logging.getLogger("vigie")
 
 
@@ -79,13 +78,16 @@ async def _serve(settings: Settings, policy: Policy) -> None:
         upstream = _Upstream(settings.upstream)
         probing = loop.create_task(upstream.probe())
         warming = loop.create_task(surroundings.workers.warm_up())
+        keeping = loop.create_task(surroundings.keeper.run())
         stack.callback(warming.cancel)
+        stack.callback(keeping.cancel)
         stack.callback(probing.cancel)
         sinks = surroundings.sinks
 
         def readiness() -> list[str]:
             stopping = ["Vigie is stopping"] if stop.is_set() else []
-            return [*stopping, *upstream.readiness(), *sinks.readiness()]
+            state = surroundings.keeper.readiness()
+            return [*stopping, *upstream.readiness(), *sinks.readiness(), *state]
 
         listeners: list[Listener] = []
         for address in settings.listen:
@@ -105,6 +107,8 @@ async def _serve(settings: Settings, policy: Policy) -> None:
         for listener in listeners:
             listener.close()
         await _end_sessions(surroundings)
+        surroundings.keeper.stop()
+        await keeping
 
 
 def _surroundings(
@@ -114,7 +118,7 @@ def _surroundings(
     rules = [(rule.id, rule.severity) for rule in policy.rules]
     metrics.policy_loaded(rules, policy.budgets, policy.version, at=clock.wall())
     metrics.mode(settings.mode)
-    ledger = Ledger(accel.SubjectWindow)
+    ledger, keeper, secret = open_state(settings, metrics, stack)
     tls = Tls(settings.frontend_tls, settings.backend_tls)
     for warning in tls.warnings:
         _log.warning("%s", warning)
@@ -131,7 +135,7 @@ def _surroundings(
         policy=policy,
         analyser=Analyser(policy.schema_map),
         ledger=ledger,
-        secret=_secret(settings),
+        secret=secret,
         random_bytes=secrets.token_bytes,
         stopwatch=clock.stopwatch,
         mode=settings.mode,
@@ -147,6 +151,7 @@ def _surroundings(
         workers,
         settings.limits.login_timeout_seconds,
         settings.limits.connect_timeout_seconds,
+        keeper,
         tls,
     )
 
@@ -160,26 +165,6 @@ async def _expect_logins(settings: Settings, tls: Tls) -> None:
     problem = await tls.problem_with(settings.upstream, seconds)
     if problem is not None:
         raise ConfigurationError([problem])
-
-
-def _secret(settings: Settings) -> bytes:
-    """Return the key of the hashes of subject keys; a new one if none is set.
-
-    Errors: ConfigurationError, if its file cannot be read or is empty.
-    """
-    if settings.secret is not None:
-        return settings.secret.encode()[:64]
-    if settings.secret_file is None:
-        return secrets.token_bytes(_SECRET_BYTES)
-    try:
-        found = settings.secret_file.read_bytes().strip()
-    except OSError as error:
-        raise ConfigurationError(
-            [f"secret_file: {settings.secret_file} cannot be read: {error.strerror}"]
-        ) from None
-    if not found:
-        raise ConfigurationError([f"secret_file: {settings.secret_file} is empty"])
-    return found[:64]  # the longest key that BLAKE2b takes
 
 
 async def _serve_http(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -70,7 +71,8 @@ class Sinks:
         self._lanes_told = LaneCounts()
         self._audit = audit
         self._ledger = ledger
-        self._told: dict[int, dict[str, int]] = {}  # account -> budget -> charged units counted
+        self._compactions_told = 0
+        self._told: Counter[str] = Counter()  # charged units that were counted
 
     def take(self, command: c.Command) -> None:
         """Count it, write it, or log it."""
@@ -121,13 +123,13 @@ class Sinks:
             if usage.limit is not None
         )
         self._count_lanes()
-        for number, account in enumerate(self._ledger.accounts()):
-            told = self._told.setdefault(number, {})
-            for budget, units in account.charged.items():
-                new = units - told.get(budget, 0)
-                if new:
-                    told[budget] = units
-                    self.metrics.charged(budget, new)
+        new = self._ledger.charged - self._told
+        for budget, units in new.items():
+            self.metrics.charged(budget, units)
+        self._told += new
+        compactions = self._ledger.book.compactions
+        self.metrics.state_compactions(compactions - self._compactions_told)
+        self._compactions_told = compactions
 
     def _count_lanes(self) -> None:
         """Count what went through fast lanes since the last time."""

@@ -20,6 +20,11 @@ class SendFrontend:
 
 
 @dataclass(frozen=True, slots=True)
+class AwaitState:
+    """What follows may leave for the frontend only when all that is charged is kept."""
+
+
+@dataclass(frozen=True, slots=True)
 class SendBackend:
     """Send these bytes to the backend."""
 
@@ -176,6 +181,7 @@ class InternalFault:
 
 Command = (
     SendFrontend
+    | AwaitState
     | SendBackend
     | OpenBackend
     | EncryptFrontend

@@ -182,7 +182,7 @@ class Metering:
 
     def _tell_overruns(self, head: Pending, result: Result) -> None:
         state = self._state
-        for budget in state.account.overruns(state.now):
+        for budget in state.account.overruns():
             state.decisions.cut(budget, self._running(head), result, state.out)
 
     def _spent(self, budget: Budget, facts: StatementFacts, result: Result) -> bool:

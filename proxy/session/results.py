@@ -44,7 +44,7 @@ class Result:
         self.plan = plan
         self.rows = 0
         self.size_bytes = 0
-        self._account = account
+        self._account = account.for_result(plan.classes, plan.relations)
         self._copies = copy_format is not None
         arguments = (plan, context.secret, context.policy.bytes_per_subject, copy_format, columns)
         self._rows = RunCharger(*arguments)  # of one row after the other

@@ -16,6 +16,7 @@ from proxy import accel
 from proxy.errors import WireError
 from proxy.session.channel_binding import ChannelBinding
 from proxy.session.commands import (
+    AwaitState,
     Command,
     InternalFault,
     ProtocolFault,
@@ -166,6 +167,8 @@ class Session:
             shown = "".join(traceback.format_tb(error.__traceback__))
             state.out.append(InternalFault("session", type(error).__name__, shown))
             self._give_up("XX000", "internal error of Vigie")
+        if not state.is_covered:
+            state.out.insert(0, AwaitState())
         return state.out
 
     @property

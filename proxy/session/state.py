@@ -127,8 +127,13 @@ class State:
             assert self._principal is not None
             principal, context = self._principal[0], self.context
             budgets = context.policy.budgets_for(principal.role)
-            self._account = context.ledger.account(principal.key, principal.role, budgets)
+            self._account = context.ledger.account(principal, budgets)
         return self._account
+
+    @property
+    def is_covered(self) -> bool:
+        """Whether what was charged may leave."""
+        return self._account is None or self._account.is_covered
 
     @property
     def decisions(self) -> Decisions:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 PREFIX: Final = "VIGIE_"
 SECRET: Final = "VIGIE_SECRET"  # noqa: S105 - the name of a variable
-STATES: Final = ("memory",)
+MEMORY: Final = "memory"
 _ELSEWHERE: Final = frozenset({SECRET, "VIGIE_CONFIG", "VIGIE_STRICT", "VIGIE_PG_BIN"})
 # Kubernetes and Docker set these for a service that is called vigie.
 _OF_ORCHESTRATORS: Final = ("VIGIE_PORT", "VIGIE_SERVICE_")
@@ -58,7 +58,7 @@ def load_settings(
         loader.take_file(text, name)
     loader.take_environment(environ)
     loader.take_overrides(overrides or {})
-    return loader.build(environ.get(SECRET) or None)
+    return loader.build(environ)
 
 
 def variable_names() -> dict[str, tuple[str, ...]]:
@@ -138,7 +138,7 @@ class _Loader:
                 return self._sources[names[:length]]
         return self._document.at(location, key=key) if self._document else "vigie.yaml"
 
-    def build(self, secret: str | None) -> Settings:
+    def build(self, environ: Mapping[str, str]) -> Settings:
         """Return the settings. Errors: ConfigurationError."""
         try:
             data = SettingsData.model_validate(self._values)
@@ -149,17 +149,20 @@ class _Loader:
                 self.problems.append(f"{place}: {word_for(detail, SettingsData)}")
             wrong = {detail["loc"][0] for detail in error.errors(include_url=False)}
             rest = {name: value for name, value in self._values.items() if name not in wrong}
-            self._settings(SettingsData.model_validate(rest), secret)  # tells what else is wrong
+            self._settings(SettingsData.model_validate(rest), environ)  # tells what else is wrong
             raise ConfigurationError(self.problems) from None
-        settings = self._settings(data, secret)
+        settings = self._settings(data, environ)
         if self.problems:
             raise ConfigurationError(self.problems)
         return settings
 
-    def _settings(self, data: SettingsData, secret: str | None) -> Settings:
-        if data.state not in STATES:
+    def _settings(self, data: SettingsData, environ: Mapping[str, str]) -> Settings:
+        secret = environ.get(SECRET) or None
+        state = self._default_state(environ) if data.state is None else data.state
+        if state != MEMORY and ("://" in state or not {"/", "."} & {*state}):
             self.problems.append(
-                f"{self._at(('state',))}: state '{data.state}' is not built yet, expected memory"
+                f"{self._at(('state',))}: state '{state}' is no path, expected memory or a path "
+                "such as ./vigie.sqlite"
             )
         if secret is not None and data.secret_file is not None:
             place = self._at(("secret_file",))
@@ -177,7 +180,7 @@ class _Loader:
             mode=Mode(data.mode),
             rules=_path(data.rules),
             site=_path(data.site),
-            state=data.state,
+            state=state,
             http=http,
             audit=AuditSettings(_path(data.audit.path)),
             log_level=data.log.level,
@@ -187,6 +190,7 @@ class _Loader:
             on_internal_error=Action[data.on_internal_error.upper()],
             secret_file=_path(data.secret_file),
             secret=secret,
+            state_share_percent=data.state_share_percent,
             unix_socket_mode=int(data.unix_socket_mode, 8),
             frontend_tls=frontend_tls(data.frontend_tls, listen, self._complain),
             backend_tls=backend_tls(data.backend_tls, [upstream], self._complain),
@@ -194,6 +198,14 @@ class _Loader:
 
     def _complain(self, location: tuple[str | int, ...], what: str) -> None:
         self.problems.append(f"{self._at(location)}: {what}")
+
+    @staticmethod
+    def _default_state(environ: Mapping[str, str]) -> str:
+        """Return where state is kept unless said otherwise: where the system keeps it."""
+        if environ.get("STATE_DIRECTORY"):  # of a systemd unit
+            return f"{environ['STATE_DIRECTORY'].partition(':')[0]}/state.sqlite"
+        home = environ.get("XDG_STATE_HOME") or f"{environ.get('HOME', '.')}/.local/state"
+        return f"{home}/vigie/state.sqlite"
 
     def _address(self, text: str, *location: str | int) -> Address:
         try:

@@ -73,7 +73,8 @@ class SettingsData(_Strict):
     mode: Literal["enforce", "observe"] = "enforce"
     rules: Text | None = None
     site: Text | None = None
-    state: Text = "memory"
+    state: Text | None = None
+    state_share_percent: int = Field(default=0, ge=0, le=100)
     http: Text | None = "127.0.0.1:9187"
     audit: AuditData = Field(default_factory=AuditData)
     log: LogData = Field(default_factory=LogData)
@@ -143,7 +144,9 @@ class Settings:
     ``rules`` None: those that are shipped. ``site`` None: none is named. ``http`` None: no metrics
     are served. ``on_internal_error``: what an error of ours in analysis, policy or meter becomes.
     ``plan_refresh_seconds``: how long a plan is believed; 0: the planner is never asked.
-    ``secret``: the key of the hashes of subject keys; None: a new one at each start.
+    ``state``: the path of the file, or ``memory``. ``state_share_percent``: how much of each limit
+    may be received while it cannot be written. ``secret``: the key of the hashes of subject keys;
+    None: that of its file.
     """
 
     listen: tuple[Address, ...]
@@ -164,3 +167,4 @@ class Settings:
     unix_socket_mode: int = 0o660
     frontend_tls: FrontendTls = field(default_factory=FrontendTls)
     backend_tls: BackendTls = field(default_factory=BackendTls)
+    state_share_percent: int = 0

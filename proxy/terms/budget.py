@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from proxy.terms.finding import Action, Severity
+
+if TYPE_CHECKING:
+    from proxy.terms.column_class import ColumnClass
+    from proxy.terms.relation import Relation
 
 
 class Measure(StrEnum):
@@ -14,6 +19,19 @@ class Measure(StrEnum):
     SUBJECTS = "distinct_subjects"
     ROWS = "rows"  # rows that carry a key or health values of subjects, and no more
     BYTES = "bytes"
+    STATEMENTS = "statements"  # those that read subject relations
+    QUESTIONS = "questions"  # those of them whose result names nobody: a bit or a number each
+
+
+class Grouping(StrEnum):
+    """For whom a budget is one: for all that have the same of these together."""
+
+    ROLE = "role"  # the database role, on its database
+    ADDRESS = "address"
+    END_USER = "end_user"
+    APPLICATION = "application"
+    RELATION = "relation"
+    STATEMENT = "statement"  # each statement has one of its own
 
 
 class Method(StrEnum):
@@ -26,16 +44,39 @@ class Method(StrEnum):
     BYTES = "bytes"
 
 
+PER_ROLE = (Grouping.ROLE,)
+
+
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """A measure, a grouping, a window and a limit. ``limit`` None: counted, never cut."""
+    """A measure, a grouping, a window and a limit. ``limit`` None: counted, never cut.
+
+    A budget with several windows is several of these with one id. ``classes`` and ``relations``
+    narrow what is counted to results with columns of such a class, from such a relation; empty:
+    all. ``per`` empty: everyone together.
+    """
 
     id: str
     title: str
     measure: Measure
-    roles: frozenset[str]  # empty: any role that no other budget of this measure names
+    roles: frozenset[str]  # empty: any role that no other budget of this kind names
     window_seconds: int
     limit: int | None
     action: Action = Action.BLOCK
     severity: Severity = Severity.CRITICAL
     explanation: str = "has received as much as its budget allows"
+    per: tuple[Grouping, ...] = PER_ROLE
+    classes: frozenset[ColumnClass] = frozenset()
+    relations: frozenset[Relation] = frozenset()
+    slows_from: int | None = None  # percent of the limit from which on results are slowed
+    slows_by_seconds: float = 0.0  # at most, as the limit is reached
+
+    @property
+    def kind(self) -> tuple[object, ...]:
+        """What it counts and for whom: budgets of one kind replace each other for a role."""
+        return (self.measure, self.per, self.classes, self.relations)
+
+    @property
+    def is_per_statement(self) -> bool:
+        """Whether it begins anew with each statement."""
+        return Grouping.STATEMENT in self.per

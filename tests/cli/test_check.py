@@ -19,8 +19,9 @@ MAP = "schema_map: {subject: patient, relations: {lab.patient: {columns: {last_n
 
 
 @pytest.mark.usefixtures("in_project")
-def test_what_is_in_force(vigie: Callable[..., Done]) -> None:
+def test_what_is_in_force(vigie: Callable[..., Done], monkeypatch: pytest.MonkeyPatch) -> None:
     """Settings, policy and budgets, on one screen."""
+    monkeypatch.setenv("VIGIE_STATE", "memory")
     done = vigie("check")
 
     lines = done.out.splitlines()

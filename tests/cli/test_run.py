@@ -87,7 +87,7 @@ def test_wrong_options_start_nothing(served: Served, vigie: Callable[..., Done])
     assert (done.status, done.out) == (1, "")
     assert done.err.splitlines() == [
         "--audit: 'path' is '', expected something",
-        "--state: state 'redis' is not built yet, expected memory",
+        "--state: state 'redis' is no path, expected memory or a path such as ./vigie.sqlite",
         "--listen: 'x' is no address, expected host:port or unix:/path",
         "--upstream: port 0, expected the database's own",
         "--http: '6432' is no address, expected host:port or unix:/path",

@@ -104,7 +104,7 @@ def test_vigie_understands_its_environment() -> None:
     settings = load_settings(None, "vigie.yaml", environment)
 
     assert settings.audit.path is not None
-    assert f"vigie-audit:{settings.audit.path.parent}" in SERVICES["vigie"]["volumes"]
+    assert f"vigie-data:{settings.audit.path.parent}" in SERVICES["vigie"]["volumes"]
 
 
 def test_what_is_mounted_is_there() -> None:

@@ -67,6 +67,7 @@ def a_minute_of_work(metrics: Metrics) -> None:
     for _ in range(50):
         metrics.statement(Action.ALLOW, Kind.SELECT)
         metrics.analysis(0.0002)
+        metrics.state_saved(0.002)
         metrics.facts_cache("exact")
         metrics.rows(Method.KEYS, 3)
         metrics.charged("EX201", 2)
@@ -177,7 +178,7 @@ def test_the_dashboard_works_on_a_running_vigie(
 ) -> None:
     """The same expressions over the real proxy, and the attacks are in the numbers."""
     program = needs("prometheus")
-    process = vigie()
+    process = vigie("--state", str(tmp_path / "state.sqlite"))
     target = process.http.removeprefix("http://")
     with prometheus_scraping(program, target, tmp_path) as running:
         running.await_scrapes(2)

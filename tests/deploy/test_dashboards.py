@@ -167,7 +167,11 @@ def test_rates_are_of_counters_over_grafanas_own_intervals(path: Path) -> None:
 def test_every_metric_that_someone_should_act_on_is_shown() -> None:
     """Of all metrics only the version of Vigie itself is in no panel."""
     shown = set(re.findall(r"\bvigie_\w+", " ".join(chain(*map(expressions, map(loaded, FILES))))))
-    histograms = {"vigie_analysis_seconds_sum", "vigie_analysis_seconds_count"}
+    histograms = {
+        f"vigie_{name}_seconds_{part}"
+        for name in ("analysis", "state_save")
+        for part in ("sum", "count")
+    }
 
     assert set(declared()) - shown == {"vigie_build_info"} | histograms
 

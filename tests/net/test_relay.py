@@ -17,6 +17,7 @@ from proxy.demo.postgres import HOST, free_port
 from proxy.meter.ledger import Ledger
 from proxy.metrics import Metrics
 from proxy.net import relay as module
+from proxy.net.keeper import Keeper
 from proxy.net.listener import Listener
 from proxy.net.relay import Surroundings, accept
 from proxy.net.sinks import AuditLog, Sinks
@@ -111,13 +112,15 @@ async def relaying(
     audit = AuditLog(folder / "audit.jsonl")
     workers = Workers()
     metrics = Metrics(CollectorRegistry())
+    ledger = Ledger()
     surroundings = Surroundings(
         cast("Context", None),
         Address(HOST, port),
-        Sinks(metrics, audit, Ledger(), LaneCounts()),
+        Sinks(metrics, audit, ledger, LaneCounts()),
         workers,
         login_seconds,
         connect_seconds,
+        Keeper(ledger, None, None, metrics),
     )
     place = Place(0, surroundings)
 

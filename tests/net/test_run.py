@@ -13,7 +13,6 @@ import pytest
 
 from proxy.demo.postgres import HOST, free_port
 from proxy.demo.vigie_process import SITE
-from proxy.errors import ConfigurationError
 from proxy.net import run
 from proxy.net.dial import Dial
 from proxy.net.listener import CannotListenError, Listener
@@ -152,31 +151,6 @@ def test_an_audit_log_that_cannot_be_opened_is_a_problem_of_the_settings(
     wrong = made(settings, audit=AuditSettings(tmp_path))
 
     assert run.serve(wrong, policy) == 1
-
-
-def test_the_secret_is_the_one_that_is_set(settings: Settings, tmp_path: Path) -> None:
-    """From the environment or a file, no longer than the hash takes; else a new one each time."""
-    path = tmp_path / "secret"
-    path.write_bytes(b"  from a file\n")
-    long = made(settings, secret="x" * 100)
-
-    assert run._secret(long) == b"x" * 64
-    assert run._secret(made(settings, secret_file=path)) == b"from a file"
-    assert len(run._secret(settings)) == 32
-    assert run._secret(settings) != run._secret(settings)
-
-
-@pytest.mark.parametrize("content", [None, b"", b" \n"])
-def test_a_secret_that_is_not_there_is_a_problem_of_the_settings(
-    settings: Settings, tmp_path: Path, content: bytes | None
-) -> None:
-    """No file, or nothing in it: it does not start with a secret that everybody knows."""
-    path = tmp_path / "secret"
-    if content is not None:
-        path.write_bytes(content)
-
-    with pytest.raises(ConfigurationError, match="secret_file"):
-        run._secret(made(settings, secret_file=path))
 
 
 async def test_the_upstream_is_watched() -> None:

@@ -222,8 +222,8 @@ def test_a_record_gets_the_time_of_day(sinks: Sinks, path: Path) -> None:
 
 def test_usage_and_charges_are_set_before_they_are_shown(sinks: Sinks, ledger: Ledger) -> None:
     """A gauge by budget and role, a counter of patients that never counts twice, nor rows."""
-    account = ledger.account("secretary@lab", "secretary", (SUBJECTS, ROWS))
-    other = ledger.account("secretary@archive", "secretary", (SUBJECTS, ROWS))
+    account = ledger.account(Principal("secretary", "lab"), (SUBJECTS, ROWS))
+    other = ledger.account(Principal("secretary", "archive"), (SUBJECTS, ROWS))
     account.admit(Charge(groups=((b"a",), (b"b",)), rows=30), 1.0)
     other.admit(Charge(groups=((b"a",),), rows=1), 1.0)
     sinks.refresh()
@@ -249,7 +249,7 @@ def test_usage_is_a_part_of_the_budget(
         "EX201" if limit is not None else "EX218",
         *("Patients", Measure.SUBJECTS, frozenset({role}), 3600, limit),
     )
-    ledger.account(role, role, (budget,)).admit(Charge(anonymous=used), clock.now())
+    ledger.account(Principal(role, "lab"), (budget,)).admit(Charge(anonymous=used), clock.now())
     sinks.refresh()
 
     assert value(sinks, "vigie_budget_usage_ratio", budget=budget.id, role=role) == ratio

@@ -159,7 +159,7 @@ def test_no_account_is_opened_for_whoever_names_a_role() -> None:
 
     talk.say("> Startup user=nobody database=lab", loosely=True)
 
-    assert talk.context.ledger.accounts() == ()
+    assert talk.context.ledger.book.tallies == {}
 
 
 def test_direct_tls_is_closed_without_an_answer() -> None:

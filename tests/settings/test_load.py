@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DEFAULTS = Settings(
     listen=(Address("127.0.0.1", 6432),),
     upstream=Address("127.0.0.1", 5432),
+    state="./.local/state/vigie/state.sqlite",  # there is no home in an empty environment
     http=Address("127.0.0.1", 9187),
 )
 
@@ -80,6 +81,7 @@ frontend_tls:
   crl: /l
   channel_binding: unused
 backend_tls: {mode: verify-full, negotiation: direct, ca: /b, crl: /m, certificate: /d, key: /e}
+state_share_percent: 5
 """
 
     assert load_settings(text, "vigie.yaml", {}) == Settings(
@@ -108,7 +110,22 @@ backend_tls: {mode: verify-full, negotiation: direct, ca: /b, crl: /m, certifica
         backend_tls=BackendTls(
             "verify-full", "direct", Path("/b"), Path("/m"), Path("/d"), Path("/e")
         ),
+        state_share_percent=5,
     )
+
+
+@pytest.mark.parametrize(
+    ("environ", "state"),
+    [
+        ({"STATE_DIRECTORY": "/var/lib/vigie:/other", "HOME": "/h"}, "/var/lib/vigie/state.sqlite"),
+        ({"XDG_STATE_HOME": "/x", "HOME": "/h"}, "/x/vigie/state.sqlite"),
+        ({"HOME": "/h"}, "/h/.local/state/vigie/state.sqlite"),
+        ({"HOME": "/h", "VIGIE_STATE": "./here.sqlite"}, "./here.sqlite"),
+    ],
+)
+def test_state_is_kept_where_the_system_keeps_it(environ: dict[str, str], state: str) -> None:
+    """Of a unit of systemd, of a user, or where it is said."""
+    assert load_settings(None, "vigie.yaml", environ).state == state
 
 
 def test_the_environment_wins_over_the_file_and_options_over_both() -> None:
@@ -196,7 +213,12 @@ BAD: list[tuple[str | None, dict[str, str], dict[str, Any], str]] = [
         "v.yaml:1:17: 'b' is no address, expected host:port or unix:/path",
     ),
     ("upstream: db:0", {}, {}, "v.yaml:1:11: port 0, expected the database's own"),
-    ("state: redis", {}, {}, "v.yaml:1:8: state 'redis' is not built yet, expected memory"),
+    (
+        "state: redis",
+        {},
+        {},
+        "v.yaml:1:8: state 'redis' is no path, expected memory or a path such as ./vigie.sqlite",
+    ),
     (
         "mode: enforce\nmode: observe",
         {},
@@ -243,7 +265,7 @@ BAD: list[tuple[str | None, dict[str, str], dict[str, Any], str]] = [
         "state: memory",
         {},
         {"state": "sqlite"},
-        "--state: state 'sqlite' is not built yet, expected memory",
+        "--state: state 'sqlite' is no path, expected memory or a path such as ./vigie.sqlite",
     ),
     (None, {}, {"audit.path": ""}, "--audit: 'path' is '', expected something"),
     (
@@ -296,6 +318,8 @@ def test_a_wrong_form_hides_no_wrong_address() -> None:
         "v.yaml:3:10: unknown key 'max_statement_byte', did you mean 'max_statement_bytes'?",
         "v.yaml:2:8: state 'redis' is not built yet, expected memory",
         "--upstream: 'db' is no address, expected host:port or unix:/path",
+        "v.yaml:2:8: state 'redis' is no path, expected memory or a path such as ./vigie.sqlite",
+        "--upstream: 'db' is no address, expected host:port or [::1]:port",
     ]
 
 
@@ -308,3 +332,4 @@ def test_every_setting_has_a_variable() -> None:
     assert names["VIGIE_BACKEND_TLS__MODE"] == ("backend_tls", "mode")
     assert names["VIGIE_PLAN_REFRESH_SECONDS"] == ("plan_refresh_seconds",)
     assert len(names) == 30
+    assert len(names) == 16

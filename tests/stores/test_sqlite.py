@@ -1,0 +1,150 @@
+"""The state file: whole batches or nothing, one process, one secret, and errors that help."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from proxy.meter.saved import Batch, SavedSubject, TallyChange
+from proxy.stores.moments import KeptTime, Moment
+from proxy.stores.sqlite import SqliteStore, StateError, read_only, read_tallies, read_time
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+AT: Final = Moment(5.0, 6.0, "boot")
+ID: Final = b"identity-key"
+NIR: Final = b"nir-key-here"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state.sqlite"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[SqliteStore]:
+    made = SqliteStore(path, b"secret")
+    yield made
+    made.close()
+
+
+def change(number: int = 1, name: str = "t", reserved: int = 0) -> TallyChange:
+    return TallyChange(number, name, counts_subjects=True, seconds=(60, 3600), reserved=reserved)
+
+
+def test_what_is_kept_comes_back(store: SqliteStore, path: Path) -> None:
+    """Tallies with subjects, amounts and reservation, and the time; also for a reader beside it."""
+    one, other = change(reserved=5), change(2, "other")
+    one.subjects = [SavedSubject(1, 60, (ID, NIR)), SavedSubject(2, 61, (b"another-key!",))]
+    other.amounts = [(60, 7), (61, 8)]
+    store.keep(Batch(100.0, (one, other)), AT)
+    later = change(reserved=6)
+    later.subjects = [SavedSubject(2, 70, (b"another-key!",)), SavedSubject(3, 70, (NIR,))]
+    later.gone_subjects = [1]
+    store.keep(Batch(101.0, (later,)), AT)
+
+    tallies, kept = store.load()
+    assert kept == KeptTime(101.0, AT)
+    assert [(t.number, t.name, t.seconds, t.reserved) for t in tallies] == [
+        (1, "t", (60, 3600), 6),
+        (2, "other", (60, 3600), 0),
+    ]
+    assert tallies[0].subjects == later.subjects
+    assert tallies[1].amounts == [(60, 7), (61, 8)]
+    with read_only(path) as reading:
+        assert read_tallies(reading) == tallies
+        assert read_time(reading) == kept
+
+
+def test_subjects_are_forgotten_and_tallies_end(store: SqliteStore) -> None:
+    """Nothing of what has left stays on the disk."""
+    one = change()
+    one.subjects, one.amounts = [SavedSubject(1, 60, (ID,))], [(60, 7)]
+    store.keep(Batch(1.0, (one, change(2, "other"))), AT)
+    compacted, ended = change(), change(2, "other")
+    compacted.forgets_subjects, compacted.amounts = True, [(60, 8)]
+    compacted.subjects = [SavedSubject(2, 61, (NIR,))]
+    ended.ended = True
+    store.keep(Batch(2.0, (compacted, ended)), AT)
+
+    (tally,) = store.load()[0]
+    assert (tally.subjects, tally.amounts) == ([SavedSubject(2, 61, (NIR,))], [(60, 8)])
+    gone = change()
+    gone.ended = True
+    store.keep(Batch(3.0, (gone,)), AT)
+    assert store.load()[0] == []
+    for table in ("subject", "amount"):
+        assert store._connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
+
+
+def test_only_its_owner_can_read_it(store: SqliteStore, path: Path) -> None:
+    """Hashes of patients' keys are nobody else's business, in any of the files."""
+    store.keep(Batch(1.0, (change(),)), AT)
+
+    modes = {one.name: stat.S_IMODE(one.stat().st_mode) for one in path.parent.iterdir()}
+    assert set(modes.values()) == {0o600}
+    assert f"{path.name}-wal" in modes
+
+
+def test_one_process_at_a_time(store: SqliteStore, path: Path) -> None:
+    """Two that write would each not know what the other released."""
+    with pytest.raises(StateError, match=r"is in use by another Vigie; give each its own --state"):
+        SqliteStore(path, b"secret")
+    assert store.load() == ([], None)
+
+
+def test_without_its_secret_it_cannot_be_read(path: Path) -> None:
+    """The same patients would have other hashes, and cost again or not at all."""
+    SqliteStore(path, b"secret").close()
+
+    with pytest.raises(StateError, match=r"written with another secret.* which forgets all usage"):
+        SqliteStore(path, b"another")
+    SqliteStore(path, b"secret").close()
+
+
+def test_a_batch_that_fails_leaves_nothing(store: SqliteStore) -> None:
+    """A full disk in the middle of it, and the next one is written again."""
+    store.keep(Batch(1.0, (change(),)), AT)
+    pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
+    store._connection.execute(f"PRAGMA max_page_count = {pages + 4}")
+    large = change(2, "large")
+    large.subjects = [SavedSubject(number, 60, (os.urandom(12),)) for number in range(5000)]
+    with pytest.raises(StateError, match=r"cannot be written: .*full; make room on its disk"):
+        store.keep(Batch(2.0, (large,)), AT)
+
+    assert [one.name for one in store.load()[0]] == ["t"]
+    store._connection.execute("PRAGMA max_page_count = 1000000")
+    store.keep(Batch(3.0, (large,)), AT)
+    assert [len(one.subjects) for one in store.load()[0]] == [0, 5000]
+
+
+def test_a_damaged_file_says_so(path: Path) -> None:
+    """It is not used, nor overwritten."""
+    path.write_bytes(b"this is no database, " * 1000)
+
+    with pytest.raises(StateError, match=r"cannot be opened: .*not a database; move it away"):
+        SqliteStore(path, b"secret")
+    assert path.read_bytes().startswith(b"this is no database")
+
+
+def test_a_file_of_another_version_is_left_alone(path: Path) -> None:
+    """Its tables may mean something else."""
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version = 9")
+    connection.close()
+
+    with pytest.raises(StateError, match="has format 9, expected 1"):
+        SqliteStore(path, b"secret")
+
+
+def test_a_file_that_is_not_there_cannot_be_shown(path: Path) -> None:
+    """A reader makes none."""
+    with pytest.raises(StateError, match="does not exist; name it with --state"), read_only(path):
+        pass
+    assert not path.exists()
