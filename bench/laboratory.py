@@ -55,6 +55,14 @@ budgets:
     limit: 1000000000000
     why: The same for rows.
     tags: [budget]
+  - id: EX593
+    title: Questions of the benchmark
+    measure: questions
+    roles: [{ROLE}]
+    window_seconds: 3600
+    limit: 1000000000000
+    why: The same for counts.
+    tags: [budget]
 """
 _ROLE_SQL: Final = f"""
 create schema {ROLE} authorization {ROLE};

@@ -110,6 +110,9 @@ def _as_json(loaded: Loaded) -> dict[str, Any]:
                 {
                     "id": one.id,
                     "measure": one.measure.value,
+                    "per": [grouping.value for grouping in one.per],
+                    "classes": sorted(one.classes),
+                    "relations": sorted(map(str, one.relations)),
                     "roles": sorted(one.roles),
                     "window_seconds": one.window_seconds,
                     "limit": one.limit,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from proxy.meter.plan import plan_charge
-from proxy.terms.budget import Budget, Measure, Method
+from proxy.terms.budget import PER_ROLE, Budget, Measure, Method
 from proxy.terms.facts import Kind, StatementFacts
 from proxy.terms.unknown import UNKNOWN
 from proxy.wire.backend import ResultColumn
@@ -18,6 +18,8 @@ _COUNTED: Final = {
     Measure.SUBJECTS: "distinct subjects",
     Measure.ROWS: "rows about subjects",
     Measure.BYTES: "bytes",
+    Measure.STATEMENTS: "statements that read about subjects",
+    Measure.QUESTIONS: "questions about subjects",
 }
 _BEHIND: Final = {Kind.FETCH: "its cursor's statement", Kind.EXECUTE: "the statement it runs"}
 
@@ -33,10 +35,21 @@ def word_window(seconds: int) -> str:
 def word_budget(budget: Budget) -> str:
     """Return what a budget allows: at most 100 distinct subjects in 1 h."""
     counted = _COUNTED[budget.measure]
-    window = word_window(budget.window_seconds)
+    if budget.classes:
+        counted += f" with {', '.join(sorted(budget.classes))}"
+    if budget.relations:
+        counted += f" of {', '.join(sorted(map(str, budget.relations)))}"
+    window = f"in {word_window(budget.window_seconds)}"
+    if budget.is_per_statement:
+        window = "in a statement"
+    elif not budget.per:
+        window += ", everyone together"
+    elif budget.per != PER_ROLE:
+        each = " and ".join(one.value.replace("_", " ") for one in budget.per)
+        window += f", each {each}"
     if budget.limit is None:
-        return f"{counted} in {window} are counted, never cut"
-    return f"at most {budget.limit} {counted} in {window}"
+        return f"{counted} {window} are counted, never cut"
+    return f"at most {budget.limit} {counted} {window}"
 
 
 def word_charge(facts: StatementFacts, bytes_per_subject: int) -> str:

@@ -15,6 +15,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
 from proxy.errors import ConfigurationError
+from proxy.policy.budgets import BudgetReader, is_for_all_others
 from proxy.policy.conditions import ConditionReader, comparisons_of, compile_condition
 from proxy.policy.facts_view import FACTS
 from proxy.policy.policy import Exemption, Policy, Rule, Thresholds
@@ -23,14 +24,14 @@ from proxy.policy.satisfiable import outcomes
 from proxy.policy.schema import BudgetData, OverrideData, RuleData, RuleFile
 from proxy.policy.schema_map import build_schema_map
 from proxy.policy.yaml_marks import Document, Path, read_document
-from proxy.terms.budget import Budget, Measure
 from proxy.terms.finding import Action, Mode, Severity
 from proxy.terms.schema_map import SchemaMap
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from proxy.policy.conditions import Condition
+    from proxy.terms.budget import Budget
 
 SUBJECT_RELATIONS: Final = "subject_relations"  # a list that the schema map fills
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
@@ -202,7 +203,9 @@ class _Loader:
             for defined in self.rules.values()
             if (rule := self._rule(defined, exemptions)) is not None
         )
-        budgets = tuple(self._budget(defined) for defined in self.budgets.values())
+        budgets = tuple(
+            budget for defined in self.budgets.values() for budget in self._budget(defined)
+        )
         thresholds = self._thresholds()
         self._check_overrides()
         self._check_whole()
@@ -218,7 +221,7 @@ class _Loader:
         if self.schema_map is None:
             self.problems.append("policy: no schema_map, expected one in a file of the site")
         every = [budget.value for budget in self.budgets.values()]
-        if not any(b.measure == Measure.SUBJECTS and b.roles is None for b in every):
+        if not any(map(is_for_all_others, every)):
             self.problems.append(
                 "policy: no budget of distinct_subjects without roles, expected one for all others"
             )
@@ -328,7 +331,7 @@ class _Loader:
         for name, at in self.overrides.items():
             given = at.value.model_fields_set - {"why"}
             if name in self.rules:
-                misplaced = given & {"limit", "window_seconds"}
+                misplaced = given & {"limit", "window_seconds", "limits"}
             elif name in self.budgets:
                 misplaced = given & {"weight", "mode"}
             elif name in self.salvaged:
@@ -343,40 +346,41 @@ class _Loader:
             if not given:
                 self._complain(at, "changes nothing, expected action, weight, mode or limit")
 
-    def _budget(self, at: _Defined) -> Budget:
-        data: BudgetData = at.value
-        changes = self._override(data.id)
-        limit = changes.limit if "limit" in changes.model_fields_set else data.limit
-        action = changes.action or data.action
-        if action == "allow":
-            self._complain(at, "a budget that allows everything, expected limit: null", "action")
-        return Budget(
-            id=data.id,
-            title=data.title,
-            measure=Measure(data.measure),
-            roles=self._roles(at, data),
-            window_seconds=changes.window_seconds or data.window_seconds,
-            limit=limit,
-            action=Action[action.upper()],
-            severity=Severity(data.severity),
-            explanation=data.explain,
-        )
+    def _budget(self, at: _Defined) -> tuple[Budget, ...]:
+        relations = self._of_list(at, at.value.relations, "relations")
+        self._check_relations(at, relations)
+        made = BudgetReader(at.value, self._override(at.value.id), self._teller(at))
+        return made.read(self._roles(at, at.value), relations)
+
+    def _teller(self, at: _Defined) -> Callable[[str, str], None]:
+        return lambda what, inside: self._complain(at, what, inside)
+
+    def _check_relations(self, at: _Defined, names: frozenset[str]) -> None:
+        if SUBJECT_RELATIONS in self.names and not self.problems:
+            known = self.names[SUBJECT_RELATIONS]
+            for name in sorted(names - known):
+                hint = suggest(name, known)
+                self._complain(at, f"unknown subject relation '{name}', {hint}", "relations")
 
     def _roles(self, at: _Defined, data: BudgetData) -> frozenset[str]:
-        if isinstance(data.roles, list):
-            if not data.roles:
-                self._complain(at, "'roles' is an empty list, expected roles, or no key", "roles")
-            for index, role in enumerate(data.roles):
-                if role.startswith("$"):
-                    self._complain(at, f"list '{role}' within a list", "roles", index)
-            return frozenset(data.roles)
-        if data.roles is None:
+        return self._of_list(at, data.roles, "roles")
+
+    def _of_list(self, at: _Defined, said: list[str] | str | None, key: str) -> frozenset[str]:
+        """Return what a key names, by itself or by a list."""
+        if isinstance(said, list):
+            if not said:
+                self._complain(at, f"'{key}' is an empty list, expected {key}, or no key", key)
+            for index, name in enumerate(said):
+                if name.startswith("$"):
+                    self._complain(at, f"list '{name}' within a list", key, index)
+            return frozenset(said)
+        if said is None:
             return frozenset()
-        found = self.names.get(data.roles[1:])
+        found = self.names.get(said[1:])
         if found is None:
-            hint = suggest(data.roles, [f"${name}" for name in self.names])
-            self._complain(at, f"unknown list '{data.roles}', {hint}", "roles")
-        elif not found and data.roles not in self.salvaged:
-            # empty roles would mean everybody
-            self._complain(at, f"list '{data.roles}' is empty, expected roles", "roles")
+            hint = suggest(said, [f"${name}" for name in self.names])
+            self._complain(at, f"unknown list '{said}', {hint}", key)
+        elif not found and said not in self.salvaged:
+            # empty would mean everything
+            self._complain(at, f"list '{said}' is empty, expected {key}", key)
         return found or frozenset()

@@ -74,10 +74,10 @@ class Policy:
         return self.schema_map.bytes_per_subject
 
     def budgets_for(self, role: str) -> tuple[Budget, ...]:
-        """Return the budgets of a role: for each measure those naming it, else those for all."""
+        """Return the budgets of a role: for each kind those naming it, else those for all."""
         found: list[Budget] = []
-        for measure in dict.fromkeys(budget.measure for budget in self.budgets):
-            same = [budget for budget in self.budgets if budget.measure is measure]
+        for kind in dict.fromkeys(budget.kind for budget in self.budgets):
+            same = [budget for budget in self.budgets if budget.kind == kind]
             own = [budget for budget in same if role in budget.roles]
             found.extend(own or (budget for budget in same if not budget.roles))
         return tuple(found)

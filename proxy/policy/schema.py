@@ -25,6 +25,11 @@ Status = Literal["sandbox", "test", "stable", "deprecated"]
 ClassName = Literal["none", "key", "quasi", "identity", "health"]
 ConditionData = Annotated[Any, WithJsonSchema({_MARK: True})]
 Weight = Annotated[int, Field(ge=0, le=100)]
+GroupingName = Literal["role", "address", "end_user", "application", "relation"]
+Seconds = Annotated[int, Field(gt=0, le=31 * 86400)]
+# how much in how long: {1 min: 20, 1 h: 300, 30 d: 5000}
+Span = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,6} ?(s|min|h|d)$")]
+Limits = Annotated[dict[Span, Annotated[int, Field(ge=0)]], Field(min_length=1)]
 
 
 class Strict(BaseModel):
@@ -60,12 +65,22 @@ class RuleData(Documented):
 
 
 class BudgetData(Documented):
-    """One budget. ``roles`` absent: whoever no other budget of the measure names."""
+    """One budget. ``roles`` absent: whoever no other budget of the kind names.
 
-    measure: Literal["distinct_subjects", "rows", "bytes"]
+    Either ``limits``, by window, or one ``limit`` with its ``window_seconds``; a budget per
+    statement has a ``limit`` alone.
+    """
+
+    measure: Literal["distinct_subjects", "rows", "bytes", "statements", "questions"]
     roles: list[Text] | ListName | None = None
-    window_seconds: int = Field(gt=0)
-    limit: int | None = Field(ge=0)
+    per: Literal["everyone", "statement"] | list[GroupingName] = ["role"]
+    classes: list[Literal["key", "quasi", "identity", "health"]] | None = Field(
+        default=None, min_length=1
+    )
+    relations: list[Text] | ListName | None = None
+    limits: Limits | None = None
+    window_seconds: Seconds | None = None
+    limit: int | None = Field(default=None, ge=0)
     action: Literal["flag", "block", "terminate"] = "block"
     severity: SeverityName = "critical"
     explain: Text = "has received as much as its budget allows"
@@ -78,7 +93,8 @@ class OverrideData(Strict):
     weight: Weight | None = None
     mode: ModeName | None = None
     limit: int | None = Field(default=None, ge=0)
-    window_seconds: int | None = Field(default=None, gt=0)
+    window_seconds: Seconds | None = None
+    limits: Limits | None = None
     why: Text
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 from proxy.audit.record import AuditRecord, Charged, RecordKind
 from proxy.policy import judge
 from proxy.session.commands import Analysed, Emit, InternalFault, Judged, WasCut
-from proxy.session.refusal import Refusal, by_budget, by_error, by_finding
+from proxy.session.refusal import Refusal, by_budget, by_error, by_finding, by_spent
+from proxy.terms.budget import Method
 from proxy.terms.facts import Kind, StatementFacts
 from proxy.terms.finding import Action, Finding, Judgement, Severity
 
@@ -106,6 +107,15 @@ class Decisions:
         if budget.action >= Action.BLOCK:
             out.append(WasCut(budget.id))
         return by_budget(record.finding_id, budget)
+
+    def spend(self, budget: Budget, facts: StatementFacts, out: list[Command]) -> Refusal:
+        """Tell that a budget of statements is spent, and return what to say to the frontend."""
+        charge = Charged(Method.FREE, budget.id, budget.measure, 1)
+        record = self._cut_record(_of_budget(budget), facts, charge)
+        out.append(Emit(record))
+        if budget.action >= Action.BLOCK:
+            out.append(WasCut(budget.id))
+        return by_spent(record.finding_id, budget)
 
     def overruns(
         self, budgets: Iterable[Budget], facts: StatementFacts, result: Result

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from proxy.errors import WireError
+from proxy.session.asking import Asking
 from proxy.session.bound_keys import row_limit
 from proxy.session.commands import AskWorker
 from proxy.session.completions import may_change_session
@@ -68,6 +69,7 @@ class Inbound:
         self._planning = planning
         self._large = Large(state, names)
         self._was_open = False  # an extended query, before this message
+        self._asking = Asking(state)
 
     def take(self, shape: Frame | Run | Piece) -> bool:
         """Take one message; False: its text is read elsewhere first, give it again then."""
@@ -150,7 +152,7 @@ class Inbound:
             return False
         resolved = self._planning.witnessed(text, resolved)
         statements = tuple(self._planning.witnessed(text, statements))
-        decision = state.decisions.decide(resolved, state.out)
+        decision = self._decide(resolved)
         if self._terminates(decision):
             return True
         guarded = state.context.enforces and any(
@@ -161,6 +163,12 @@ class Inbound:
             frame, text, statements, decision.refusal, guarded=guarded, unsettles=unsettles
         )
         return True
+
+    def _decide(self, statements: Sequence[StatementFacts]) -> Decision:
+        """Judge what is going to run; and charge it as questions, if it may."""
+        state = self._state
+        decision = state.decisions.decide(statements, state.out)
+        return self._asking.charge(statements) if decision.refusal is None else decision
 
     def _refused(self, make: Callable[[str, str], Refusal], what: str) -> Refusal | None:
         """Return a refusal of what the backend would refuse as well; observing, it will."""
@@ -280,7 +288,7 @@ class Inbound:
             self._send_bind(frame, portal_name, name, portal, None)
             return
         (resolved,) = self._names.resolve_ahead([_with_limit(portal.facts, bind)])
-        decision = state.decisions.decide([resolved], state.out)
+        decision = self._decide([resolved])
         if self._terminates(decision):
             return
         self._send_bind(frame, portal_name, name, portal, decision.refusal)

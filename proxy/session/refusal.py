@@ -109,6 +109,17 @@ def by_budget(finding_id: str, budget: Budget) -> Refusal:
     )
 
 
+def by_spent(finding_id: str, budget: Budget) -> Refusal:
+    """Return the refusal of a statement for which no budget is left."""
+    return Refusal(
+        finding_id,
+        SPENT,
+        f"query refused: {budget.explanation}",
+        f"Budget {budget.id}, finding {finding_id}.",
+        _LATER,
+    )
+
+
 def by_error(finding_id: str) -> Refusal:
     """Return the refusal of a statement that Vigie failed on."""
     return Refusal(

@@ -46,6 +46,9 @@ def test_the_same_as_json(vigie: Callable[..., Done]) -> None:
     assert {
         "id": "EX217",
         "measure": "distinct_subjects",
+        "per": ["role"],
+        "classes": [],
+        "relations": [],
         "roles": ["export_job"],
         "window_seconds": 86400,
         "limit": 3000,

@@ -149,7 +149,10 @@ BAD_FILES = [
         "2:27: 'mode' is 'off', expected one of enforce, observe",
     ),
     (BUDGET_202.replace(": 100", ": -1"), "8:12: 'limit' is -1, expected at least 0"),
-    (BUDGET_202.replace("    limit: 100\n", ""), "3:5: 'limit' is missing"),
+    (
+        BUDGET_202.replace("    limit: 100\n", ""),
+        "3:9: neither limits nor limit, expected one of them",
+    ),
     (
         BUDGET_202 + "    roles: []\n".replace("    ", "\n    ", 1),
         "10:12: 'roles' is an empty list, expected roles, or no key",
