@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from proxy.accel import _python
-from proxy.meter import runs, window
+from proxy.meter import runs
 from proxy.wire import frames
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ class InPython:
     extended_key = staticmethod(_python.extended_key)
     query_template = staticmethod(_python.query_template)
     RunCharger = runs.RunCharger
-    SubjectWindow = window.SubjectWindow
 
 
 def _compiled() -> Any:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from proxy.accel import _python
 from proxy.errors import ConfigurationError
-from proxy.meter import runs, window
+from proxy.meter import runs
 from proxy.wire import frames
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ answer_rows: Callable[[bytes, bytes, bool], int] = _python.answer_rows
 extended_key: Callable[[bytes], tuple[bool, bool, bytes, bytes] | None] = _python.extended_key
 end_of_run: frames.EndOfRun = frames.end_of_run
 RunCharger: Callable[..., runs.RunCharger] = runs.RunCharger
-SubjectWindow: Callable[[float], window.SubjectWindow] = window.SubjectWindow
 
 if _WANTED != "python":
     try:
@@ -46,4 +45,3 @@ if _WANTED != "python":
         extended_key = vigie_native.extended_key  # the same values as a plain tuple
         end_of_run = vigie_native.end_of_run
         RunCharger = vigie_native.RunCharger
-        SubjectWindow = vigie_native.SubjectWindow

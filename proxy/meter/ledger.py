@@ -92,6 +92,11 @@ class Line:
     group: tuple[tuple[str, str], ...]
 
     @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of its budgets, each once."""
+        return tuple(dict.fromkeys(budget.id for _, _, budget in self.checks))
+
+    @property
     def limits(self) -> list[int]:
         """The limits at which something is cut."""
         return [
@@ -136,7 +141,7 @@ class Account:
         scope = (classes, relations)
         found = self._narrowed.get(scope)
         if found is None or self._begins_anew:
-            found = Account(self._ledger, self._budgets, self._groups, self.role, scope)
+            found = type(self)(self._ledger, self._budgets, self._groups, self.role, scope)
             self._narrowed[scope] = found
         return found
 
@@ -150,6 +155,9 @@ class Account:
 
         A budget that only flags never stands in the way; see ``overruns``.
         """
+        return self._admit(charge, now, at_once=False)
+
+    def _admit(self, charge: Charge, now: float, *, at_once: bool) -> Budget | None:
         ledger = self._ledger
         now = ledger.time(now)
         if any(line.tally.is_ended for line in self._lines):
@@ -174,7 +182,7 @@ class Account:
             for window, limit, budget in line.checks:
                 cost = costs[window.index]
                 if limit is not None and cost and window.total + cost > limit:
-                    if budget.action is not Action.FLAG:
+                    if at_once or budget.action is not Action.FLAG:
                         return budget
                     exceeded.append((line, budget))
             if ledger.book.is_failing and not ledger.may_use(line, amount + len(groups)):
@@ -182,10 +190,11 @@ class Account:
             work.append((line, groups, amount))
         for line, groups, amount in work:
             if isinstance(line.tally, SubjectTally):
-                line.tally.charge(groups, charge.anonymous, now)
+                amount = line.tally.charge(groups, charge.anonymous, now)  # noqa: PLW2901
             else:
                 line.tally.charge(amount, now)
-            ledger.charged[line.checks[0][2].id] += amount
+            for budget_id in line.ids:
+                ledger.charged[budget_id] += amount
             ledger.book.touched(line.tally)
         for line, budget in exceeded:
             ledger.exceeded(line, budget, now)
@@ -197,7 +206,7 @@ class Account:
         What was admitted would have been, and to the same effect, row by row. False is always
         right: then each row is given to ``admit``, which finds the one that does not fit.
         """
-        return self.admit(charge, now) is None
+        return self._admit(charge, now, at_once=True) is None
 
     @property
     def is_free(self) -> bool:

@@ -244,9 +244,10 @@ class SubjectTally(Tally):
             for window in self.windows.windows
         ]
 
-    def charge(self, groups: Sequence[Group], anonymous: int, now: float) -> None:
-        """Add subjects; known ones are refreshed."""
+    def charge(self, groups: Sequence[Group], anonymous: int, now: float) -> int:
+        """Add subjects; known ones are refreshed. Return how many the longest window gained."""
         end = self.windows.end_of(now)
+        before = self.windows.windows[-1].total
         units = anonymous
         for group in groups:
             known = self._subjects_of(group)
@@ -266,6 +267,7 @@ class SubjectTally(Tally):
         if anonymous:
             self._add_anonymous(end, anonymous)
         self._count(now, units)
+        return self.windows.windows[-1].total - before
 
     def change(self, now: float, *, reserves: bool = True) -> TallyChange | None:
         """Return what to keep, and consider it under way; None: nothing."""

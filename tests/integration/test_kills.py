@@ -61,7 +61,7 @@ def take(lab: Lab, role: str, port: int, chance: random.Random) -> None:
 def test_kills_refund_nothing(
     taker: tuple[Lab, str], tmp_path: Path, kept: bool, request: pytest.FixtureRequest
 ) -> None:
-    """Several sessions take what they get; Vigie is killed in the middle of it, again and again.
+    """Several sessions take what they get; Vigie is killed in the middle of it, time and again.
 
     With the state in memory the same taker gets more: so the test can fail.
     """
@@ -85,7 +85,9 @@ def test_kills_refund_nothing(
             ]
             for one in takers:
                 one.start()
-            time.sleep(chance.uniform(0.05, 0.5))
+            enough = chance.randrange(30, 60)
+            while any(one.is_alive() for one in takers) and len(tap.subjects(known)) < enough:
+                time.sleep(0.002)
             os.kill(process.process_number, signal.SIGKILL)
             process.stop()
             for one in takers:

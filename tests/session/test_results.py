@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy import accel
-from proxy.meter.ledger import Account, Charge
+from proxy.meter.ledger import Account, Charge, Ledger
 from proxy.meter.plan import BY_BYTES, FREE, ChargePlan, KeyColumn
 from proxy.session import commands as c
 from proxy.session import events as e
 from proxy.session.results import Result
-from proxy.terms.budget import Budget, Measure, Method
+from proxy.terms.budget import Budget, Grouping, Measure, Method
 from proxy.terms.facts import CopyFormat
 from proxy.terms.finding import Action
 from proxy.wire.backend import decode_data_row
@@ -163,8 +163,10 @@ def test_a_run_is_charged_as_its_rows_are(
         for number, (measure, limit, action) in enumerate(told)
     ]
     context = context_of(policy_of())
-    together = Account("app", all_of_them, kernel.SubjectWindow)
-    apart = OneByOne("app", all_of_them)
+    groups = {Grouping.ROLE: "app"}
+    ledgers = Ledger(), Ledger()
+    together = Account(ledgers[0], all_of_them, groups, "app")
+    apart = OneByOne(ledgers[1], all_of_them, groups, "app")
     form, columns = (CopyFormat.TEXT, 2) if copies else (None, 0)
     with mock.patch.object(accel, "RunCharger", kernel.RunCharger):
         results = [
@@ -179,8 +181,8 @@ def test_a_run_is_charged_as_its_rows_are(
         first, second = (one.admit_run(run, now) for one in results)
         assert first == second
         assert together.usage(now) == apart.usage(now)
-        assert together.charged == apart.charged
-        assert list(together.overruns(now)) == list(apart.overruns(now))
+        assert ledgers[0].charged == ledgers[1].charged
+        assert list(together.overruns()) == list(apart.overruns())
         assert results[0].take_counts() == results[1].take_counts()
 
 
