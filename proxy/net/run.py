@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import secrets
 import signal
 import sys
@@ -215,7 +216,9 @@ class _Upstream:
         except TimeoutError:
             self._reason = "the database does not answer"
         except OSError as error:
-            self._reason = f"the database cannot be reached: {error.strerror or error}"
+            # the errors of names have numbers of their own, and asyncio's text has the address
+            why = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+            self._reason = f"the database cannot be reached: {why.lower()}"
         else:
             dialled.connected.close()
             self._reason = ""
