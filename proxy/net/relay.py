@@ -205,8 +205,10 @@ class Relay:
         self._raw_frontend.write(answer)
         side = TlsSide(self, self._raw_frontend, TlsStream(credentials, accepts=True))
         self.frontend = side
-        if received:  # not from within the session's own decision
-            asyncio.get_running_loop().call_soon(side.received, received)
+        if received:
+            side.stream.hold(received)
+            # once the session has decided, and in order with whatever comes meanwhile
+            asyncio.get_running_loop().call_soon(side.received, b"")
 
     def established(self, side: TlsSide) -> None:
         """The handshake with the frontend is over."""

@@ -76,7 +76,7 @@ class Tls:
 
         A database that cannot be reached is no problem of TLS. Errors: none.
         """
-        if not any(self.backend.tries):
+        if not self.backend.tries[0]:  # in the clear, as far as anybody knows yet
             return None
         try:
             async with asyncio.timeout(seconds):

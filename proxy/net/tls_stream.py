@@ -52,6 +52,10 @@ class TlsStream:
         """Return the peer's certificate in DER; empty if it presented none."""
         return self._object.getpeercert(binary_form=True) or b""
 
+    def hold(self, received: bytes) -> None:
+        """Keep bytes of the peer, to be taken with those that are fed next."""
+        self._incoming.write(received)
+
     def feed(self, received: bytes) -> bytes:
         """Take bytes of the peer and return what they mean, which may be nothing yet.
 
@@ -76,8 +80,10 @@ class TlsStream:
 
     def encrypt(self, data: bytes) -> bytes:
         """Return the records of these bytes. Errors: TlsError."""
+        left = memoryview(data)
         try:
-            self._object.write(data)
+            while left:
+                left = left[self._object.write(left) :]
         except ssl.SSLError as error:
             raise TlsError(_told(error)) from None
         return self._outgoing.read()
@@ -97,6 +103,8 @@ class TlsStream:
 
         Errors: TlsError, if a peer makes it say more than any honest one.
         """
+        if not self._outgoing.pending:
+            return b""
         found = self._outgoing.read()
         if self.is_established:
             self._answered_bytes += len(found)
@@ -107,9 +115,13 @@ class TlsStream:
     def _decrypted(self) -> bytes:
         parts = []
         try:
-            while part := self._object.read(RECORD_BYTES):
+            # an error that says "no more" costs as much as a small record
+            while self._incoming.pending or self._object.pending():
+                part = self._object.read(RECORD_BYTES)
+                if not part:
+                    self.is_ended = True
+                    break
                 parts.append(part)
-            self.is_ended = True
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLZeroReturnError:

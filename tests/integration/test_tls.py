@@ -54,7 +54,9 @@ class Running(NamedTuple):
         return self.process.port
 
 
-def start(vigie: StartVigie, lab: TlsLab, pair: Pair | None, **others: str) -> Running:
+def start(
+    vigie: StartVigie, lab: TlsLab, pair: Pair | None, *, upstream: int | None = None, **others: str
+) -> Running:
     """Start one that presents ``pair``; ``others``: settings by the names of their variables."""
     lenient = free_port()
     variables = {f"VIGIE_{name.upper()}": value for name, value in others.items()}
@@ -63,7 +65,7 @@ def start(vigie: StartVigie, lab: TlsLab, pair: Pair | None, **others: str) -> R
         variables["VIGIE_FRONTEND_TLS__KEY"] = str(pair.key)
         variables["VIGIE_FRONTEND_TLS__PLAINTEXT"] = f"{HOST}:{lenient}"
     options = ("--listen", f"{HOST}:{lenient}")
-    process = vigie(*options, upstream=lab.lab.port, environment=variables)
+    process = vigie(*options, upstream=upstream or lab.lab.port, environment=variables)
     return Running(process, lenient)
 
 
@@ -458,6 +460,34 @@ def test_the_certificate_of_vigie_opens_the_database(vigie: StartVigie, hba: Tls
         assert connection.execute(BACKEND_TLS).fetchone() == (True,)
     with pytest.raises(psycopg.OperationalError, match="requires a valid client certificate"):
         connect(hba, hba.lab.port, sslmode="require")
+
+
+@pytest.mark.parametrize("negotiation", ["postgres", "direct"])
+def test_a_vigie_before_a_vigie(
+    vigie: StartVigie, same: Running, tls_lab: TlsLab, negotiation: str
+) -> None:
+    """One stands for PostgreSQL 17: direct TLS, and channel binding over three legs."""
+    ahead = start(
+        vigie,
+        tls_lab,
+        tls_lab.pair,
+        upstream=same.strict,
+        backend_tls__mode="verify-full",
+        backend_tls__ca=str(tls_lab.authority.certificate),
+        backend_tls__negotiation=negotiation,
+    )
+
+    with connect(tls_lab, ahead.strict, sslmode="require", channel_binding="require") as connection:
+        assert connection.execute("select 1").fetchone() == (1,)
+        connection.pgconn.send_query(b"select pg_sleep(60)")
+        connection.cancel_safe()
+        until(lambda: not is_busy(connection), "the statement to end")
+        connection.pgconn.finish()
+
+
+def is_busy(connection: psycopg.Connection) -> bool:
+    connection.pgconn.consume_input()
+    return bool(connection.pgconn.is_busy())
 
 
 # what passes through both legs

@@ -102,6 +102,7 @@ def test_what_is_asked_of_frontends(authority: Authority, tmp_path: Path) -> Non
         ("same", "require", True, None),
         ("other", "require", False, None),
         ("other", "disable", True, None),
+        ("other", "allow", True, None),
         ("other", "prefer", True, "is not that of the database at"),
         ("none", "require", True, None),
         ("none", "verify-ca", True, "certificate not accepted"),

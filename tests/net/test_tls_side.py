@@ -128,6 +128,20 @@ def test_data_in_the_last_bytes_of_the_handshake_is_not_lost(
     assert scene.relay.happened == ["established", ("frontend", b"start-up")]
 
 
+def test_what_came_before_is_taken_first(both: tuple[Credentials, Credentials]) -> None:
+    """Direct TLS: the session has read the beginning of the handshake already."""
+    scene = _Scene(both)
+    scene.peer.begin()
+    hello = scene.peer.take_outgoing()
+    scene.side.stream.hold(hello[:10])
+
+    scene.side.received(hello[10:])
+    scene.side.received(b"")
+
+    scene.peer.feed(scene.socket.take())
+    assert scene.peer.is_established
+
+
 def test_nothing_is_written_before_the_handshake_is_over(
     both: tuple[Credentials, Credentials],
 ) -> None:
