@@ -299,6 +299,7 @@ class Ledger:
         groups = {
             Grouping.ROLE: principal.key,
             Grouping.ADDRESS: principal.address,
+            Grouping.CERTIFICATE: principal.certificate.subject if principal.certificate else "",
             Grouping.END_USER: end_user,
             Grouping.APPLICATION: application,
         }

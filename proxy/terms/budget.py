@@ -28,6 +28,7 @@ class Grouping(StrEnum):
 
     ROLE = "role"  # the database role, on its database
     ADDRESS = "address"
+    CERTIFICATE = "certificate"  # its subject; those without one are one group
     END_USER = "end_user"
     APPLICATION = "application"
     RELATION = "relation"

@@ -12,7 +12,7 @@ from proxy.meter.ledger import NOT_KEPT, Account, Charge, Ledger
 from proxy.terms.budget import Budget, Grouping, Measure
 from proxy.terms.column_class import ColumnClass
 from proxy.terms.finding import Action
-from proxy.terms.principal import Principal
+from proxy.terms.principal import Certificate, Principal
 from proxy.terms.relation import Relation
 
 WINDOW: Final = 100
@@ -193,6 +193,22 @@ def test_groupings_hold_together_what_they_name() -> None:
         found.append([usage.used for usage in ledger.usage(0.0)])
 
     assert found == [expected for _, expected in cases]
+
+
+def test_a_certificate_tells_apart_who_shares_a_role() -> None:
+    """By its subject; whoever shows none is one group."""
+    ledger = Ledger()
+    shown = [Certificate("CN=a"), Certificate("CN=a", "a"), Certificate("CN=b"), None, None]
+    for number, certificate in enumerate(shown):
+        principal = Principal("app", "lab", certificate=certificate)
+        account = ledger.account(principal, [budget(9, per=(Grouping.CERTIFICATE,))])
+        account.admit(one(b"%d" % number), 0.0)
+
+    assert {dict(usage.group)["certificate"]: usage.used for usage in ledger.usage(0.0)} == {
+        "CN=a": 2,
+        "CN=b": 1,
+        "": 2,
+    }
 
 
 def test_a_relation_has_a_budget_of_its_own() -> None:

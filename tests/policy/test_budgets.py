@@ -37,6 +37,7 @@ def test_one_budget_in_several_windows() -> None:
         ("everyone", ()),
         ("[role]", PER_ROLE),
         ("[address, role]", (Grouping.ROLE, Grouping.ADDRESS)),
+        ("[certificate, role]", (Grouping.ROLE, Grouping.CERTIFICATE)),
         ("[end_user]", (Grouping.END_USER,)),
         ("[application]", (Grouping.APPLICATION,)),
         ("[role, relation]", (Grouping.ROLE, Grouping.RELATION)),
