@@ -354,6 +354,25 @@ ROWS: Final[tuple[tuple[str, tuple[Panel, ...]], ...]] = (
                     Query(rate("vigie_state_compactions_total"), "usage reduced to numbers"),
                 ),
             ),
+            lines(
+                "Refused and ended connections",
+                rate("vigie_connections_refused_total", by="reason"),
+                "refused: {{reason}}",
+                "ops",
+                "When too_many appears: runbook VigieTooManyConnections. When idle ones are ended: "
+                "an application leaves sessions open. Stopping is a restart, planned or not.",
+                further=(
+                    Query(rate("vigie_sessions_ended_total", by="reason"), "ended: {{reason}}"),
+                ),
+            ),
+            lines(
+                "Readings of policy and certificates",
+                rate("vigie_reloads_total", by="what, outcome"),
+                "{{what}}: {{outcome}}",
+                "ops",
+                "Each SIGHUP. When failed appears: what was in force stays so; the log of Vigie "
+                "names each problem, and runbook VigiePolicyLoadFailed what to do.",
+            ),
         ),
     ),
 )

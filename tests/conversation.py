@@ -282,6 +282,9 @@ def _event(told: str) -> e.Event:
                 "BackendClosed": e.BackendClosed(),
                 "CancelDone": e.CancelDone(),
                 "LoginTimeout": e.LoginTimeout(),
+                "IdleTooLong": e.IdleTooLong(),
+                "PolicyChanged": e.PolicyChanged(),
+                "Drain": e.Drain(),
                 "Shutdown": e.Shutdown(),
             }
             return plain[name]
@@ -308,6 +311,8 @@ def _lines(command: c.Command) -> list[str]:
             return [f"! EncryptFrontend {shown(answer)} {shown(received)}".rstrip()]
         case c.WasCut(budget=budget):
             return [f"! WasCut {budget}"]
+        case c.Ended(reason=reason):
+            return [f"! Ended {reason}"]
         case c.ProtocolFault(side=side):
             return [f"! ProtocolFault {side}"]
         case c.InternalFault(where=where):

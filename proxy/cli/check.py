@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from proxy.cli.loading import Loaded
     from proxy.cli.options import Options
     from proxy.policy import Policy
-    from proxy.settings import Settings
+    from proxy.settings import Settings, Upstream
 
 _PLACE: Final = re.compile(r"(?P<file>.+?):(?P<line>\d+):(?P<column>\d+): (?P<what>.*)", re.DOTALL)
 
@@ -53,6 +53,8 @@ def _summary(loaded: Loaded) -> Iterator[tuple[str, str]]:
     numbers, limits = _numbers(policy), policy.thresholds
     yield "settings", f"{loaded.source or 'no file'}, mode {settings.mode}, state {settings.state}"
     yield "listens", f"{listen}, before {settings.upstream}; metrics on {settings.http or 'none'}"
+    for number, one in enumerate(settings.upstreams):
+        yield "" if number else "upstreams", _word_upstream(one)
     yield "encrypted", _word_encryption(settings)
     yield from (("warning", warning) for warning in loaded.warnings)
     yield "policy", f"version {policy.version}, site {settings.site or 'not named'}"
@@ -78,6 +80,15 @@ def _word_encryption(settings: Settings) -> str:
     return f"applications {said}; database {backend.mode}"
 
 
+def _word_upstream(one: Upstream) -> str:
+    which = []
+    if one.databases is not None:
+        which.append(f"for {', '.join(sorted(one.databases))}")
+    if one.listen is not None:
+        which.append(f"by {', '.join(sorted(map(str, one.listen)))}")
+    return f"{one.address} {' '.join(which)}"
+
+
 def _numbers(policy: Policy) -> dict[str, int]:
     return {
         "rules": len(policy.rules),
@@ -94,6 +105,14 @@ def _as_json(loaded: Loaded) -> dict[str, Any]:
             "file": None if loaded.source is None else str(loaded.source),
             "listen": [str(one) for one in settings.listen],
             "upstream": str(settings.upstream),
+            "upstreams": [
+                {
+                    "address": str(one.address),
+                    "databases": None if one.databases is None else sorted(one.databases),
+                    "listen": None if one.listen is None else sorted(map(str, one.listen)),
+                }
+                for one in settings.upstreams
+            ],
             "mode": settings.mode.value,
             "state": settings.state,
             "http": None if settings.http is None else str(settings.http),

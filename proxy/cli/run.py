@@ -8,6 +8,8 @@ from proxy.cli.loading import load
 
 if TYPE_CHECKING:
     from proxy.cli.options import Options
+    from proxy.policy import Policy
+    from proxy.settings import Settings
 
 
 def run_proxy(options: Options) -> int:
@@ -15,4 +17,8 @@ def run_proxy(options: Options) -> int:
     loaded = load(options)
     from proxy.net.run import serve  # noqa: PLC0415 - sockets only once the settings are good
 
-    return serve(loaded.settings, loaded.policy)
+    def reread() -> tuple[Settings, Policy]:
+        now = load(options)
+        return now.settings, now.policy
+
+    return serve(loaded.settings, loaded.policy, reread)

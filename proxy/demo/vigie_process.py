@@ -23,7 +23,7 @@ _PACKAGE: Final = Path(proxy.__file__).parent
 _RULES: Final = (_PACKAGE.parent / "rules", _PACKAGE / "_rules")  # a clone; an installed wheel
 SITE: Final = next((path for path in _RULES if path.is_dir()), _RULES[0]) / "sites" / "lab-demo"
 READY_SECONDS: Final = 30.0
-END_SECONDS: Final = 15.0
+END_SECONDS: Final = 30.0
 _PAUSE_SECONDS: Final = 0.05
 
 

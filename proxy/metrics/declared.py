@@ -71,6 +71,18 @@ CONNECTIONS_TOTAL: Final = Declaration(
     "Frontend connections: accepted, refused by Vigie, login failed at the backend.",
     {"outcome": ("accepted", "refused", "login_failed")},
 )
+REFUSED: Final = Declaration(
+    "vigie_connections_refused_total",
+    Type.COUNTER,
+    "Frontend connections that Vigie refused: for what they asked, or because of a limit.",
+    {"reason": ("start_up", "too_many", "too_many_of_role", "stopping")},
+)
+ENDED: Final = Declaration(
+    "vigie_sessions_ended_total",
+    Type.COUNTER,
+    "Sessions that Vigie ended by a timeout or because it was stopping.",
+    {"reason": ("idle", "idle_in_transaction", "login_timeout", "stopping")},
+)
 STATEMENTS: Final = Declaration(
     "vigie_statements_total",
     Type.COUNTER,
@@ -176,6 +188,12 @@ POLICY_TIMESTAMP: Final = Declaration(
     "vigie_policy_last_load_timestamp_seconds",
     Type.GAUGE,
     "When the policy in force was loaded, in seconds since 1970.",
+)
+RELOADS: Final = Declaration(
+    "vigie_reloads_total",
+    Type.COUNTER,
+    "Readings of the policy and the certificates while Vigie runs (SIGHUP).",
+    {"what": ("policy", "certificates"), "outcome": ("loaded", "failed")},
 )
 AUDIT_RECORDS: Final = Declaration(
     "vigie_audit_records_total", Type.COUNTER, "Audit records written."

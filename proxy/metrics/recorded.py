@@ -74,6 +74,8 @@ class Metrics:
 
         self._connections = Gauge(*_named(declared.CONNECTIONS), registry=registry)
         self._connections_total = counters(declared.CONNECTIONS_TOTAL)
+        self._refused = counters(declared.REFUSED)
+        self._ended = counters(declared.ENDED)
         self._statements = counters(declared.STATEMENTS)
         self._findings = counters(declared.FINDINGS)
         self._cuts = counters(declared.CUTS)
@@ -101,6 +103,7 @@ class Metrics:
         self._policy = gauges(declared.POLICY)
         self._policy_successful = Gauge(*_named(declared.POLICY_SUCCESSFUL), registry=registry)
         self._policy_timestamp = Gauge(*_named(declared.POLICY_TIMESTAMP), registry=registry)
+        self._reloads = counters(declared.RELOADS)
         self._audit_records = Counter(*_named(declared.AUDIT_RECORDS), registry=registry)
         self._audit_errors = Counter(*_named(declared.AUDIT_ERRORS), registry=registry)
         self._catalog_loads = counters(declared.CATALOG_LOADS)
@@ -153,6 +156,10 @@ class Metrics:
         """Say that the last policy could not be loaded; the one before stays in force."""
         self._policy_successful.set(0)
 
+    def reloaded(self, what: str, *, succeeded: bool) -> None:
+        """Count a reading of the policy, or of the certificates, while Vigie runs."""
+        self._reloads.child(what, "loaded" if succeeded else "failed").inc()
+
     # connections
 
     def connection_opened(self) -> None:
@@ -164,9 +171,14 @@ class Metrics:
         """Count an accepted frontend connection as gone."""
         self._connections.dec()
 
-    def connection_refused(self) -> None:
-        """Count a frontend connection that Vigie refused: too many, bad start-up."""
+    def connection_refused(self, reason: str) -> None:
+        """Count a frontend connection that Vigie refused, and why."""
         self._connections_total.child("refused").inc()
+        self._refused.child(reason).inc()
+
+    def session_ended(self, reason: str) -> None:
+        """Count a session that Vigie ended for no fault of its own."""
+        self._ended.child(reason).inc()
 
     def login_failed(self) -> None:
         """Count a login that the backend refused."""

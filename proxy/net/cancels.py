@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from proxy.wire.encode import cancel_request
 
@@ -16,33 +16,37 @@ if TYPE_CHECKING:
     from proxy.net.dial import Dial
 
 Key = tuple[int, bytes]
+T = TypeVar("T")
 _SECONDS: Final = 10.0
 _log: Final = logging.getLogger(__name__)
 
 
-class CancelKeys:
-    """The keys of the sessions that are open."""
+class CancelKeys(Generic[T]):
+    """The keys of the sessions that are open, and for each of them whose it is."""
 
     def __init__(self) -> None:
-        self._keys: dict[int, list[tuple[bytes, bytes]]] = {}
+        self._keys: dict[int, list[tuple[bytes, bytes, T]]] = {}
 
-    def register(self, process_id: int, ours: bytes, theirs: bytes) -> None:
+    def register(self, process_id: int, ours: bytes, theirs: bytes, owner: T) -> None:
         """Note what a key of ours stands for."""
-        self._keys.setdefault(process_id, []).append((ours, theirs))
+        self._keys.setdefault(process_id, []).append((ours, theirs, owner))
 
     def forget(self, process_id: int, ours: bytes) -> None:
         """The session is over."""
-        left = [pair for pair in self._keys.get(process_id, ()) if pair[0] != ours]
+        left = [known for known in self._keys.get(process_id, ()) if known[0] != ours]
         if left:
             self._keys[process_id] = left
         else:
             self._keys.pop(process_id, None)
 
-    def find(self, process_id: int, secret: bytes) -> Key | None:
-        """Return the backend's key, or None for one that we did not give out."""
-        for ours, theirs in self._keys.get(process_id, ()):
+    def find(self, process_id: int, secret: bytes) -> tuple[Key, T] | None:
+        """Return the backend's key and whose it is, or None for one that we did not give out.
+
+        All of the secret counts, and how much of it is right shows in no time that it takes.
+        """
+        for ours, theirs, owner in self._keys.get(process_id, ()):
             if hmac.compare_digest(ours, secret):
-                return process_id, theirs
+                return (process_id, theirs), owner
         return None
 
 

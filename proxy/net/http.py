@@ -42,6 +42,7 @@ async def serve_http(
     metrics: Metrics,
     readiness: Callable[[], Sequence[str]],
     *,
+    remarks: Callable[[], Sequence[str]] = tuple,
     refresh: Callable[[], None] | None = None,
 ) -> asyncio.Server:
     """Listen on an address and answer until the returned listener is closed.
@@ -51,11 +52,12 @@ async def serve_http(
         port: 0 lets the kernel choose.
         metrics: what ``/metrics`` shows; rendered in a thread, off the loop.
         readiness: returns the reasons why Vigie is not ready, none if it is.
+        remarks: returns what is not as it should be although Vigie is ready.
         refresh: called on the loop before metrics are rendered, to set what falls with time.
 
     Errors: OSError, if the address cannot be had.
     """
-    probes = _Probes(metrics, readiness, refresh)
+    probes = _Probes(metrics, readiness, remarks, refresh)
     return await asyncio.start_server(probes.accept, host, port, limit=HEAD_BYTES)
 
 
@@ -66,10 +68,12 @@ class _Probes:
         self,
         metrics: Metrics,
         readiness: Callable[[], Sequence[str]],
+        remarks: Callable[[], Sequence[str]],
         refresh: Callable[[], None] | None,
     ) -> None:
         self._metrics = metrics
         self._readiness = readiness
+        self._remarks = remarks
         self._refresh = refresh
         self._open = 0
 
@@ -131,7 +135,8 @@ class _Probes:
     def _ready(self) -> _Answer:
         reasons = self._readiness()
         if not reasons:
-            return _Answer(HTTPStatus.OK, b"ready\n")
+            said = "".join(f"but {remark}\n" for remark in self._remarks())
+            return _Answer(HTTPStatus.OK, f"ready\n{said}".encode())
         body = "".join(f"not ready: {reason}\n" for reason in reasons)
         return _Answer(HTTPStatus.SERVICE_UNAVAILABLE, body.encode())
 

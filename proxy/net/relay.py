@@ -21,16 +21,16 @@ from proxy.session import commands as c
 from proxy.session import events as e
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Mapping
 
     from proxy.net.dial import Dialled
     from proxy.net.keeper import Keeper
     from proxy.net.sinks import Sinks
     from proxy.net.workers import Workers
     from proxy.session import Context
-    from proxy.session.opening import Encryption
     from proxy.settings.address import Address
 
+SPARE: Final = 256  # connections above the limit that are told why they are refused
 _log: Final = logging.getLogger(__name__)
 
 
@@ -39,7 +39,7 @@ class Surroundings:
     """What the relays of one Vigie share."""
 
     context: Context
-    upstream: Address
+    upstreams: Mapping[str, Address]  # by the name that routes have for it; "": all others'
     sinks: Sinks
     workers: Workers
     login_timeout_seconds: float
@@ -47,15 +47,14 @@ class Surroundings:
     keeper: Keeper
     tls: Tls = field(default_factory=Tls)
     readiness: Readiness = field(default_factory=Readiness)
-    cancel_keys: CancelKeys = field(default_factory=CancelKeys)
-    cancels: set[asyncio.Task[None]] = field(default_factory=set)  # those of frontends, under way
+    cancel_keys: CancelKeys[Relay] = field(default_factory=CancelKeys)
+    cancels: set[asyncio.Task[None]] = field(default_factory=set)  # under way
     relays: set[Relay] = field(default_factory=set)
     emptied: asyncio.Event = field(default_factory=asyncio.Event)  # the last relay has gone
 
-    @property
-    def dial(self) -> Dial:
-        """Return what makes connections to the database, as TLS is set up now."""
-        return Dial(self.upstream, self.tls.backend, self.readiness)
+    def dial(self, upstream: str) -> Dial:
+        """Return what makes connections to a database, as TLS is set up now."""
+        return Dial(self.upstreams[upstream], self.tls.backend, self.readiness)
 
 
 Side = RawSide | TlsSide
@@ -64,16 +63,26 @@ Side = RawSide | TlsSide
 def accept(
     surroundings: Surroundings, connected: socket.socket, listener: Address | None = None
 ) -> None:
-    """Begin a session with a frontend that has connected to this listener."""
-    Relay(surroundings, surroundings.tls.asked_of(listener)).begin(connected)
+    """Begin a session with a frontend that has connected to this listener.
+
+    More than a few above the limit are not even told why: each that is takes memory.
+    """
+    limit = surroundings.context.admission.limit
+    if limit and len(surroundings.relays) >= limit + SPARE:
+        connected.close()
+        surroundings.sinks.metrics.connection_refused("too_many")
+        return
+    Relay(surroundings, listener).begin(connected)
 
 
 class Relay:
     """One session with its sockets and tasks; they end with it."""
 
-    def __init__(self, surroundings: Surroundings, encryption: Encryption) -> None:
+    def __init__(self, surroundings: Surroundings, listener: Address | None) -> None:
         self._shared = surroundings
-        self._encryption = encryption
+        self._encryption = surroundings.tls.asked_of(listener)
+        self._listener = "" if listener is None else str(listener)
+        self._upstream = ""
         self._raw_frontend = RawSide(self, surroundings.readiness, is_frontend=True)
         self._raw_backend = RawSide(self, surroundings.readiness, is_frontend=False)
         self.frontend: Side = self._raw_frontend  # until TLS is put between
@@ -82,6 +91,7 @@ class Relay:
         self._tasks: set[asyncio.Task[None]] = set()
         self._deadline: asyncio.TimerHandle | None = None
         self._keys: list[tuple[int, bytes]] = []
+        self._waiters: list[asyncio.Future[None]] = []
         self._congested: set[bool] = set()  # True: the frontend, False: the backend
         self._held: list[bytes] | None = None  # for the frontend, until the state is kept
         self._waits = 0  # answers of the keeper that are due
@@ -91,11 +101,22 @@ class Relay:
         """Take the frontend's socket."""
         self._raw_frontend.attach(connected)
 
+    @property
+    def session(self) -> Session | None:
+        """Return the session, once the frontend is there."""
+        return self._session
+
+    @property
+    def dial(self) -> Dial:
+        """Return what makes connections to the backend's database."""
+        return self._shared.dial(self._upstream)
+
     def connected(self, side: RawSide) -> None:
         """A socket is there: the frontend's begins the session."""
         if side is not self._raw_frontend:
             return
-        self._session = Session(self._shared.context, side.peer_address, self._encryption)
+        address = side.peer_address
+        self._session = Session(self._shared.context, address, self._encryption, self._listener)
         self._shared.relays.add(self)
         self._shared.sinks.metrics.connection_opened()
         loop = asyncio.get_running_loop()
@@ -148,6 +169,8 @@ class Relay:
                 self._closes_after = True
             else:
                 side.close()
+        if self._waiters and not session.asks:
+            self._let_go()
         self._shared.keeper.look()
         self.frontend.read(wanted=False not in self._congested and not session.holds_frontend)
 
@@ -179,19 +202,21 @@ class Relay:
     def _carry_out(self, command: c.Command) -> None:
         shared = self._shared
         match command:
-            case c.OpenBackend():
+            case c.OpenBackend(upstream):
+                self._upstream = upstream
                 self._begin(self._connect())
             case c.EncryptFrontend(answer, received):
                 self._encrypt_frontend(answer, received)
             case c.CancelBackend(process_id, secret):
-                self._begin(self._cancel((process_id, secret)))
+                # outlives this relay: what its session left running has to end
+                _begin(self._cancel((process_id, secret)), shared.cancels)
             case c.ForwardCancel(process_id, secret):
                 # outlives this relay: its sender need not wait for the end of it
                 _begin(self._forward_cancel(process_id, secret), shared.cancels)
             case c.AskWorker(raw, text):
                 self._begin(self._ask_worker(raw, text))
             case c.RegisterKey(process_id, ours, theirs):
-                shared.cancel_keys.register(process_id, ours, theirs)
+                shared.cancel_keys.register(process_id, ours, theirs, self)
                 self._keys.append((process_id, ours))
             case c.LoggedIn():
                 if self._deadline is not None:
@@ -252,6 +277,9 @@ class Relay:
             self._deadline.cancel()
         for key in self._keys:
             self._shared.cancel_keys.forget(*key)
+        self._let_go()
+        if self._session is not None:
+            self._session.end()
         for task in self._tasks:
             task.cancel()
 
@@ -269,14 +297,14 @@ class Relay:
         opening = raw.take_backlog()
         try:
             async with asyncio.timeout(shared.connect_timeout_seconds):
-                dialled = await shared.dial.open(opening)
+                dialled = await self.dial.open(opening)
         except TimeoutError:
             reason = "timeout"
         except ConnectionRefusedError:
             reason = "refused"
         except NoTlsError as error:
             reason = "tls"
-            _log.error("no TLS with the database at %s: %s", shared.upstream, error)
+            _log.error("no TLS with the database at %s: %s", self.dial.address, error)
         except OSError as error:
             reason = "unresolved" if isinstance(error, socket.gaierror) else "other"
         else:
@@ -300,14 +328,30 @@ class Relay:
             self.backend_sent(dialled.early)
 
     async def _cancel(self, key: tuple[int, bytes]) -> None:
-        await send_cancel(self._shared.dial, key)
+        await send_cancel(self.dial, key)
         self.happened(e.CancelDone())
 
     async def _forward_cancel(self, process_id: int, secret: bytes) -> None:
-        key = self._shared.cancel_keys.find(process_id, secret)
-        if key is not None:
-            await send_cancel(self._shared.dial, key)
+        found = self._shared.cancel_keys.find(process_id, secret)
+        if found is not None:
+            key, owner = found
+            await owner.until_its_own()
+            await send_cancel(owner.dial, key)
         self.frontend.close()
+
+    async def until_its_own(self) -> None:
+        """Wait until the backend runs what the frontend sent: a cancel is not for our question."""
+        session = self._session
+        if session is not None and session.asks and self.frontend.is_open:
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiters.append(waiter)
+            await waiter
+
+    def _let_go(self) -> None:
+        waiters, self._waiters = self._waiters, []
+        for one in waiters:
+            if not one.done():
+                one.set_result(None)
 
     async def _ask_worker(self, raw: bytes, text: str) -> None:
         outcome = await self._shared.workers.read(text)

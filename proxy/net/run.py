@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import resource
 import secrets
 import signal
 import sys
@@ -16,33 +17,40 @@ from proxy import accel
 from proxy.errors import ConfigurationError
 from proxy.metrics import Metrics
 from proxy.net import clock
-from proxy.net.dial import Dial
+from proxy.net.ending import end_sessions
 from proxy.net.http import serve_http
+from proxy.net.idle import IdleWatch
 from proxy.net.listener import CannotListenError, Listener, cannot_listen
-from proxy.net.relay import Surroundings, accept
+from proxy.net.notify import Notifier
+from proxy.net.relay import SPARE, Surroundings, accept
+from proxy.net.reload import CERTIFICATES, Reload
 from proxy.net.sinks import AuditLog, Sinks
 from proxy.net.state import open_state
 from proxy.net.tls import Tls
+from proxy.net.upstreams import Upstreams
 from proxy.net.workers import Workers
-from proxy.session import Context
-from proxy.session import events as e
+from proxy.session import Admission, Context, Route
 from proxy.sql import Analyser
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from proxy.net.reload import Reread
     from proxy.policy import Policy
     from proxy.settings.address import Address
-    from proxy.settings.settings import Settings
+    from proxy.settings.settings import Limits, Settings, Upstream
 
-PROBE_SECONDS: Final = 5.0
-RETRY_SECONDS: Final = 1.0  # as long as it cannot be reached
-DRAIN_SECONDS: Final = 5.0
+FILES: Final = 64  # beside those of sessions
 _log: Final = logging.getLogger("vigie")
 
 
-def serve(settings: Settings, policy: Policy) -> int:
+def serve(settings: Settings, policy: Policy, reread: Reread) -> int:
     """Run until SIGTERM or SIGINT; return the exit status.
+
+    Args:
+        settings: how it is set up.
+        policy: what is in force.
+        reread: returns both as their sources say them at SIGHUP.
 
     Errors: none; what keeps it from starting is one line on the standard error.
     """
@@ -52,7 +60,7 @@ def serve(settings: Settings, policy: Policy) -> int:
         stream=sys.stderr,
     )
     try:
-        _runner()(_serve(settings, policy))
+        _runner()(_serve(settings, policy, reread))
     except (ConfigurationError, CannotListenError) as error:
         sys.stderr.write(f"vigie: {error}\n")
         return 1
@@ -68,27 +76,49 @@ def _runner() -> Callable[..., object]:
     return run
 
 
-async def _serve(settings: Settings, policy: Policy) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+class _Signals:
+    """What the process was told: to end (twice: at once), to read its files again."""
+
+    def __init__(self) -> None:
+        self.stop, self.hurry, self.reload = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._end)
+        loop.add_signal_handler(signal.SIGHUP, self.reload.set)
+
+    def _end(self) -> None:
+        (self.hurry if self.stop.is_set() else self.stop).set()
+
+
+async def _serve(settings: Settings, policy: Policy, reread: Reread) -> None:
+    signals = _Signals()
+    systemd = Notifier(os.environ)
     async with contextlib.AsyncExitStack() as stack:
         surroundings = _surroundings(settings, policy, stack)
         await _expect_logins(settings, surroundings.tls)
-        upstream = _Upstream(settings.upstream)
-        probing = loop.create_task(upstream.probe())
-        warming = loop.create_task(surroundings.workers.warm_up())
-        keeping = loop.create_task(surroundings.keeper.run())
-        stack.callback(warming.cancel)
+        upstreams = Upstreams(surroundings.upstreams)
+        reload = Reload(surroundings, settings, reread)
+        reload.further.append((CERTIFICATES, surroundings.tls.reload))
+        limits, sinks, keeper = settings.limits, surroundings.sinks, surroundings.keeper
+        loop = asyncio.get_running_loop()
+        keeping = loop.create_task(keeper.run())
         stack.callback(keeping.cancel)
-        stack.callback(probing.cancel)
-        sinks = surroundings.sinks
+        idle = IdleWatch(
+            limits.idle_session_timeout_seconds, limits.idle_in_transaction_timeout_seconds
+        )
+        for work in (
+            surroundings.workers.warm_up(),
+            upstreams.probe(),
+            idle.watch(surroundings.relays),
+            _reload_when_told(reload, signals.reload, systemd),
+            systemd.stay_alive(),
+        ):
+            stack.callback(loop.create_task(work).cancel)
 
         def readiness() -> list[str]:
-            stopping = ["Vigie is stopping"] if stop.is_set() else []
-            state = surroundings.keeper.readiness()
-            return [*stopping, *upstream.readiness(), *sinks.readiness(), *state]
+            stopping = ["Vigie is stopping"] if signals.stop.is_set() else []
+            lost = [*upstreams.readiness(), *sinks.readiness(), *keeper.readiness()]
+            return [*stopping, *lost]
 
         listeners: list[Listener] = []
         for address in settings.listen:
@@ -97,19 +127,31 @@ async def _serve(settings: Settings, policy: Policy) -> None:
             listeners.append(Listener(address, begin, option="--listen", mode=mode))
             stack.callback(listeners[-1].close)
         if settings.http is not None:  # only now: it may say that Vigie is ready
-            await _serve_http(settings.http, sinks, readiness, stack)
+            await _serve_http(settings.http, sinks, readiness, upstreams.lost, stack)
         for listener in listeners:
             for shown in listener.shown:
                 _log.info("listening on %s", shown)
         _log.info("kernel %s", accel.IMPLEMENTATION)
         _log.info("policy %s, mode %s", policy.version, settings.mode.value)
-        await stop.wait()
+        systemd.tell(ready=1, status=f"policy {policy.version}, mode {settings.mode.value}")
+        await signals.stop.wait()
+        systemd.tell(stopping=1, status="waiting for transactions to end")
         _log.info("stopping: %d sessions are open", len(surroundings.relays))
         for listener in listeners:
             listener.close()
-        await _end_sessions(surroundings)
-        surroundings.keeper.stop()
+        await end_sessions(surroundings, limits.drain_timeout_seconds, signals.hurry)
+        keeper.stop()
         await keeping
+
+
+async def _reload_when_told(reload: Reload, told: asyncio.Event, systemd: Notifier) -> None:
+    while True:
+        await told.wait()
+        told.clear()  # told again meanwhile, it begins again
+        systemd.tell(reloading=1, monotonic_usec=int(clock.now() * 1e6))
+        succeeded = await reload.reload()
+        status = "reloaded" if succeeded else "not all could be reloaded, see the log"
+        systemd.tell(ready=1, status=status)
 
 
 def _surroundings(
@@ -144,10 +186,12 @@ def _surroundings(
         max_statement_bytes=settings.limits.max_statement_bytes,
         catalog_refresh_seconds=settings.catalog_refresh_seconds,
         plan_seconds=settings.plan_refresh_seconds,
+        routes=[_route(one) for one in settings.upstreams],
+        admission=_admission(settings.limits),
     )
     return Surroundings(
         context,
-        settings.upstream,
+        {"": settings.upstream, **{str(one.address): one.address for one in settings.upstreams}},
         Sinks(metrics, audit, ledger, context.lane_counts),
         workers,
         settings.limits.login_timeout_seconds,
@@ -163,66 +207,54 @@ async def _expect_logins(settings: Settings, tls: Tls) -> None:
     Errors: ConfigurationError.
     """
     seconds = settings.limits.connect_timeout_seconds
-    problem = await tls.problem_with(settings.upstream, seconds)
-    if problem is not None:
-        raise ConfigurationError([problem])
+    databases = dict.fromkeys([settings.upstream, *(one.address for one in settings.upstreams)])
+    found = await asyncio.gather(*(tls.problem_with(one, seconds) for one in databases))
+    problems = [problem for problem in found if problem is not None]
+    if problems:
+        raise ConfigurationError(problems)
+
+
+def _route(upstream: Upstream) -> Route:
+    listen = upstream.listen
+    listeners = None if listen is None else frozenset(map(str, listen))
+    return Route(str(upstream.address), upstream.databases, listeners)
+
+
+def _admission(limits: Limits) -> Admission:
+    """Return the limits of sessions, and let the process have as many files as they need."""
+    per_address, per_role = limits.connections_per_address, limits.connections_per_role
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * limits.connections + SPARE + FILES if limits.connections else hard
+    possible = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft not in {resource.RLIM_INFINITY, possible} and soft < possible:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (possible, hard))
+        soft = possible
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return Admission(limits.connections, per_address, per_role)
+    fits = max(1, (soft - SPARE - FILES) // 2)
+    _log.warning(
+        "limits.connections is %d, but the system gives %d files, enough for %d sessions",
+        *(limits.connections, soft, fits),
+    )
+    return Admission(fits, per_address, per_role)
 
 
 async def _serve_http(
     address: Address,
     sinks: Sinks,
     readiness: Callable[[], list[str]],
+    remarks: Callable[[], list[str]],
     stack: contextlib.AsyncExitStack,
 ) -> None:
     try:
         listener = await serve_http(
-            address.host, address.port, sinks.metrics, readiness, refresh=sinks.refresh
+            address.host,
+            address.port,
+            sinks.metrics,
+            readiness,
+            remarks=remarks,
+            refresh=sinks.refresh,
         )
     except OSError as error:
         raise cannot_listen(address, error, "--http") from None
     stack.callback(listener.close)
-
-
-async def _end_sessions(surroundings: Surroundings) -> None:
-    """Tell every session to end, wait for what it still sends, then close what is left."""
-    for relay in tuple(surroundings.relays):
-        relay.happened(e.Shutdown())
-    surroundings.emptied.clear()
-    if surroundings.relays:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(DRAIN_SECONDS):
-                await surroundings.emptied.wait()
-    for relay in tuple(surroundings.relays):
-        relay.abort()
-
-
-class _Upstream:
-    """Whether the database can be reached."""
-
-    def __init__(self, address: Address) -> None:
-        self._address = address
-        self._reason = "the database was not reached yet"
-
-    async def probe(self) -> None:
-        """Try a connection every few seconds; more often until there is one."""
-        while True:
-            await self._try()
-            await asyncio.sleep(RETRY_SECONDS if self._reason else PROBE_SECONDS)
-
-    async def _try(self) -> None:
-        try:
-            async with asyncio.timeout(PROBE_SECONDS):
-                dialled = await Dial(self._address).open()
-        except TimeoutError:
-            self._reason = "the database does not answer"
-        except OSError as error:
-            # the errors of names have numbers of their own, and asyncio's text has the address
-            why = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
-            self._reason = f"the database cannot be reached: {why.lower()}"
-        else:
-            dialled.connected.close()
-            self._reason = ""
-
-    def readiness(self) -> list[str]:
-        """Return why it cannot be used; nothing if it can."""
-        return [self._reason] if self._reason else []

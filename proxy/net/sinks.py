@@ -100,8 +100,10 @@ class Sinks:
                 metrics.catalog_load(loaded=loaded)
             case c.LoginFailed():
                 metrics.login_failed()
-            case c.Refused():
-                metrics.connection_refused()
+            case c.Refused(reason):
+                metrics.connection_refused(reason)
+            case c.Ended(reason):
+                metrics.session_ended(reason)
             case c.ProtocolFault(side, reason):
                 metrics.protocol_error(side)
                 _log.warning("protocol error of the %s: %s", side, reason)

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+from proxy.session.admission import Admission
 from proxy.session.context import Context
+from proxy.session.routes import Route
 from proxy.session.session import Session
 
-__all__ = ["Context", "Session"]
+__all__ = ["Admission", "Context", "Route", "Session"]

@@ -6,15 +6,20 @@ its sessions begin with. Both are believed for a while, and not beyond a change 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+
+from proxy.sql import build_catalog
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from proxy.sql import Catalog
     from proxy.terms.relation import Relation
+    from proxy.terms.schema_map import SchemaMap
+
+Results: TypeAlias = "Sequence[Sequence[Sequence[str | None]]]"
 
 _CLAIM_SECONDS: Final = 5.0  # a session that began to read has so long; then another one reads
 _MAX_READERS: Final = 1024
@@ -30,7 +35,7 @@ class Need(Enum):
 
 
 class Reader(NamedTuple):
-    """Whose sessions begin with the same search_path."""
+    """Whose sessions begin with the same search_path. ``database``: its place, see Principal."""
 
     role: str
     database: str
@@ -42,6 +47,7 @@ class _Page:
     """What is known of one database. ``change``: number of the last change that it holds."""
 
     catalog: Catalog | None = None
+    results: Results = ()  # what it was made from
     read_at: float = _NEVER
     change: int = -1
     changes: int = 0
@@ -87,11 +93,29 @@ class CatalogBook:
         if page.catalog is not None:
             page.claimed_until = now + _CLAIM_SECONDS
 
-    def put(self, database: str, catalog: Catalog, change: int, now: float) -> None:
-        """Keep a catalog. ``change``: the number of changes when its reading began."""
+    def put(
+        self, database: str, catalog: Catalog, change: int, now: float, results: Results = ()
+    ) -> None:
+        """Keep a catalog. ``change``: the number of changes when its reading began.
+
+        ``results``: what it was made from, for another schema map.
+        """
         page = self._page(database)
         page.catalog, page.read_at, page.change = catalog, now, change
         page.claimed_until = _NEVER
+        page.results = results
+
+    def adopt(self, before: SchemaMap, after: SchemaMap) -> None:
+        """Make every catalog anew with another schema map.
+
+        What a relation was under a name that it no longer has stays with it; all else is as the
+        new map says.
+        """
+        made = [(page, _made_anew(page, before, after)) for page in self._pages.values()]
+        for page, catalog in made:  # all of them, or none if one cannot be made
+            page.catalog = catalog
+            if catalog is None:
+                page.read_at = _NEVER
 
     def release(self, database: str) -> None:
         """Note that it could not be read by who began to."""
@@ -124,3 +148,11 @@ class CatalogBook:
         if page is None:
             page = self._pages[database] = _Page()
         return page
+
+
+def _made_anew(page: _Page, before: SchemaMap, after: SchemaMap) -> Catalog | None:
+    if page.catalog is None or not page.results:
+        return None
+    by_name = build_catalog(page.results, before).sticky
+    held = {key: one for key, one in page.catalog.sticky.items() if key not in by_name}
+    return build_catalog(page.results, after, replace(page.catalog, sticky=held, digest=b""))

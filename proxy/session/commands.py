@@ -33,7 +33,12 @@ class SendBackend:
 
 @dataclass(frozen=True, slots=True)
 class OpenBackend:
-    """Connect to the backend; what is sent to it before that is kept in order."""
+    """Connect to the backend; what is sent to it before that is kept in order.
+
+    ``upstream``: name of a route's; "" for that of all others.
+    """
+
+    upstream: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +157,22 @@ class LoginFailed:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Vigie refused the connection itself: bad start-up, replication, a setting."""
+    """Vigie refused the connection itself.
+
+    ``reason``: start_up (bad, replication, a setting), too_many, too_many_of_role, stopping.
+    """
+
+    reason: str = "start_up"
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Vigie ended a session that did nothing wrong.
+
+    ``reason``: idle, idle_in_transaction, login_timeout, stopping.
+    """
+
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +220,7 @@ Command = (
     | LoggedIn
     | LoginFailed
     | Refused
+    | Ended
     | ProtocolFault
     | UpstreamFault
     | InternalFault

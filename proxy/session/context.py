@@ -5,17 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from proxy.session.admission import Admission
 from proxy.session.catalog_book import CatalogBook
 from proxy.session.lane_book import Book, LaneCounts
+from proxy.sql import Analyser
 from proxy.sql.cache import TwoGenerations
 from proxy.terms.finding import Action, Mode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Hashable, Sequence
 
     from proxy.meter.ledger import Ledger
     from proxy.policy import Policy
-    from proxy.sql import Analyser
+    from proxy.session.routes import Route
     from proxy.sql.planner import Plan
     from proxy.terms.finding import Judgement
     from proxy.terms.principal import Principal
@@ -25,9 +27,9 @@ _PLANS_BYTES: Final = 16 * 1024 * 1024
 _BOOKS_BYTES: Final = 256 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Context:
-    """What decides, and what is counted.
+    """What decides, and what is counted. ``adopt`` changes the policy under running sessions.
 
     Args:
         policy: rules, budgets and the schema map.
@@ -40,6 +42,8 @@ class Context:
         on_internal_error: what an error of ours becomes in enforce mode: BLOCK, or ALLOW.
         max_statement_bytes: a longer Query or Parse ends the session.
         catalog_refresh_seconds: how long a catalog is believed.
+        routes: to other upstreams than the first.
+        admission: how many sessions there may be, and are.
         catalogs: those that were read.
         lane_books: what fast lanes know, by principal, catalog and encoding.
         lane_counts: what went through them.
@@ -58,6 +62,8 @@ class Context:
     on_internal_error: Action = Action.BLOCK
     max_statement_bytes: int = 1 << 24
     catalog_refresh_seconds: float = 30.0
+    routes: Sequence[Route] = ()
+    admission: Admission = field(default_factory=Admission)
     catalogs: CatalogBook = field(default_factory=CatalogBook)
     lane_books: TwoGenerations[Hashable, Book] = field(
         default_factory=lambda: TwoGenerations(_BOOKS_BYTES)
@@ -75,6 +81,19 @@ class Context:
     def enforces(self) -> bool:
         """Whether verdicts are carried out."""
         return self.mode is Mode.ENFORCE
+
+    def adopt(self, policy: Policy) -> None:
+        """Decide by another policy from the next statement on; each session has to be told.
+
+        What was used of a budget stays used, under the limit and window of the new one.
+        """
+        if policy.schema_map != self.policy.schema_map:
+            self.catalogs.adopt(self.policy.schema_map, policy.schema_map)
+            self.analyser = Analyser(policy.schema_map)
+        self.policy = policy
+        self.lane_books = TwoGenerations(_BOOKS_BYTES)
+        self.judgements = TwoGenerations(_JUDGEMENTS_BYTES)
+        self.ledger.forget_policy()
 
     def new_id(self) -> str:
         """Return 12 hex digits for a session or a finding."""

@@ -89,6 +89,21 @@ class LoginTimeout:
 
 
 @dataclass(frozen=True, slots=True)
+class IdleTooLong:
+    """Nothing came from the frontend, and nothing was under way, for as long as a session may."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyChanged:
+    """The context has another policy: what was found with the one before is found anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """Vigie will end: the session ends if it is idle. Comes again and again until it was."""
+
+
+@dataclass(frozen=True, slots=True)
 class Shutdown:
     """Vigie ends: so must the session."""
 
@@ -105,5 +120,8 @@ Event = (
     | CancelDone
     | WorkerAnswered
     | LoginTimeout
+    | IdleTooLong
+    | PolicyChanged
+    | Drain
     | Shutdown
 )

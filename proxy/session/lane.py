@@ -100,6 +100,11 @@ class Lane:
         counts.size_bytes += len(chunk)
         return True
 
+    @property
+    def is_under_way(self) -> bool:
+        """Whether a chunk was passed and is not answered."""
+        return self._under_way is not None
+
     def take_under_way(self) -> bytes | None:
         """Return what was passed and is not answered, which the session has to adopt."""
         if self._under_way is None:
@@ -109,6 +114,10 @@ class Lane:
         return chunk
 
     # learning
+
+    def forget(self) -> None:
+        """What was learnt no longer holds."""
+        self._book = self._candidate = None
 
     def close(self) -> bool:
         """The session takes what comes; return whether it was at rest until now."""
@@ -134,7 +143,7 @@ class Lane:
             and not state.pending
             and not (state.skipping or state.segment_open or state.own_query)
             and state.copying is None
-            and not (state.cancelling or state.waits_for_worker)
+            and not (state.cancelling or state.waits_for_worker or state.draining)
             and state.cut is None
             and state.doomed is None
             and state.conforming

@@ -120,6 +120,23 @@ class Names:
         )
         return inner_of(found[0]) if prepared.wrapped else found[0]
 
+    def read_portals_again(self) -> None:
+        """Find the facts of every portal and cursor anew: the policy is another one."""
+        state = self._state
+        for name in state.registry.portals.names():
+            portal = state.registry.portals.get(name)
+            if portal is None:
+                continue
+            found = state.decisions.facts_of(
+                portal.text or portal.facts.text.encode(),
+                state.encoding,
+                state.catalog,
+                conforming=state.conforming,
+                out=state.out,
+            )
+            portal.facts = found[0] if portal.text else inner_of(found[0])
+            portal.result = portal.planned_for = None
+
     def _resolved(
         self, facts: StatementFacts, prepared: Prepared | None, portal: Portal | None
     ) -> StatementFacts:

@@ -9,6 +9,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from proxy.errors import WireError
+from proxy.session.admission import TOO_MANY
 from proxy.session.catalog_book import Reader
 from proxy.session.commands import (
     CloseFrontend,
@@ -19,6 +20,7 @@ from proxy.session.commands import (
     Refused,
 )
 from proxy.session.refusal import refused_start
+from proxy.session.routes import choose
 from proxy.session.state import Phase, State
 from proxy.sql.text import is_safe_encoding
 from proxy.terms.facts import Kind, SideDoor, StatementFacts
@@ -166,22 +168,27 @@ class Opening:
             state.out.append(Refused())
             state.fail("28000", "no user name specified in StartupMessage")
             return
+        if self._is_turned_away():
+            return
         database = parameters.get("database") or role
+        state.upstream = choose(state.context.routes, database, state.listener)
         name = parameters.get("application_name", "")
         if self._encryption is Encryption.REQUIRED and not state.is_encrypted:
             self._refuse_plaintext(role, database)
             return
-        principal = Principal(role, database, state.address, name, state.certificate)
+        principal = Principal(
+            role, database, state.address, name, state.certificate, state.upstream
+        )
         # as they came: how the backend reads them decides with which search_path it begins
         asked = sorted((key, value) for key, value in parameters.items() if key not in _NEUTRAL)
-        state.login(principal, Reader(role, database, tuple(asked)))
+        state.login(principal, Reader(role, principal.place, tuple(asked)))
         settings = _settings(parameters)
         facts = _asks_for(startup, settings)
         if facts is not None and self._is_refused(facts):
             return
         state.encoding = dict(settings).get("client_encoding", state.encoding)
         state.phase = Phase.AUTHENTICATION
-        state.out.append(OpenBackend())
+        state.out.append(OpenBackend(state.upstream))
         state.to_backend(startup.raw)
 
     def _refuse_plaintext(self, role: str, database: str) -> None:
@@ -194,6 +201,21 @@ class Opening:
             f' database "{database}", no encryption',
             hint="Connect with sslmode=require, or better verify-full.",
         )
+
+    def _is_turned_away(self) -> bool:
+        """Whether there is no place for one more session, or Vigie is about to end."""
+        state = self.state
+        admission = state.context.admission
+        if admission.is_draining:
+            state.out.append(Refused("stopping"))
+            state.fail("57P03", "the database system is shutting down")
+            return True
+        reason = admission.enter(state.address)
+        state.has_entered = reason is None
+        if reason is not None:
+            state.out.append(Refused("too_many"))
+            state.fail(TOO_MANY, reason)
+        return reason is not None
 
     def _is_refused(self, facts: StatementFacts) -> bool:
         state = self.state

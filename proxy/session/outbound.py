@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from proxy.errors import WireError
-from proxy.session.commands import LoggedIn, LoginFailed, RegisterKey
+from proxy.session.admission import TOO_MANY
+from proxy.session.commands import LoggedIn, LoginFailed, Refused, RegisterKey
 from proxy.session.pending import (
     BindPending,
     ClosePending,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from proxy.session.planning import Planning
     from proxy.session.state import State
 
+_AUTHENTICATION_OK: Final = bytes(4)
 _HARD: Final = frozenset({b"FATAL", b"PANIC"})
 _IN_PIECES: Final = frozenset({Tag.DATA_ROW, Tag.COPY_DATA, Tag.FUNCTION_CALL_RESPONSE})
 
@@ -227,7 +229,19 @@ class Outbound:
                 state.to_frontend(shape.raw)
             case Tag.AUTHENTICATION:
                 state.to_frontend(self._channel_binding.authentication(shape.raw))
+                if shape.raw[5:] == _AUTHENTICATION_OK:
+                    self._let_in()
             case Tag.NEGOTIATE_PROTOCOL_VERSION | Tag.NOTICE_RESPONSE:
                 state.to_frontend(shape.raw)
             case _:
                 raise WireError(f"message {chr(shape.tag)!r} before the first ReadyForQuery")
+
+    def _let_in(self) -> None:
+        """The backend knows who it is; one session too many of that role ends here."""
+        state = self._state
+        reason = state.context.admission.log_in(state.decisions.principal.role)
+        if reason is None:
+            state.has_logged_in = True
+            return
+        state.out.append(Refused("too_many_of_role"))
+        state.fail(TOO_MANY, reason)

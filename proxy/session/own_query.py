@@ -100,7 +100,7 @@ class OwnQuery:
         if pending.everything:
             before = book.catalog(reader.database)
             catalog = build_catalog(pending.results, state.context.policy.schema_map, before)
-            book.put(reader.database, catalog, pending.change, state.now)
+            book.put(reader.database, catalog, pending.change, state.now, pending.results)
             state.out.append(CatalogRead(loaded=True))
             state.catalog_failed_at = None
         state.path, state.path_failed = path, False

@@ -17,7 +17,9 @@ from proxy.errors import WireError
 from proxy.session.channel_binding import ChannelBinding
 from proxy.session.commands import (
     AwaitState,
+    CancelBackend,
     Command,
+    Ended,
     InternalFault,
     ProtocolFault,
     Refused,
@@ -33,12 +35,15 @@ from proxy.session.events import (
     BackendEncrypted,
     BackendUnreachable,
     CancelDone,
+    Drain,
     EncryptionBroken,
     Event,
     FrontendBytes,
     FrontendClosed,
     FrontendEncrypted,
+    IdleTooLong,
     LoginTimeout,
+    PolicyChanged,
     Shutdown,
     WorkerAnswered,
 )
@@ -51,7 +56,7 @@ from proxy.session.outbound import Outbound
 from proxy.session.own_query import OwnQuery
 from proxy.session.pending import DescribePending
 from proxy.session.planning import Planning
-from proxy.session.state import Phase, State
+from proxy.session.state import IDLE, Phase, State
 from proxy.session.waiting import Waiting
 from proxy.wire import backend, frontend
 from proxy.wire.frames import FrameReader
@@ -70,6 +75,7 @@ class Session:
         context: shared by all sessions.
         address: of the frontend, without port.
         encryption: what its listener asks of it.
+        listener: the address that it came in by, as the settings have it.
     """
 
     def __init__(
@@ -77,8 +83,9 @@ class Session:
         context: Context,
         address: str = "",
         encryption: Encryption = Encryption.NOT_OFFERED,
+        listener: str = "",
     ) -> None:
-        self._state = state = State(context, context.new_id(), address)
+        self._state = state = State(context, context.new_id(), address, listener)
         self._frontend = FrameReader(
             tags=frontend.TAGS,
             bulk_tags=frontend.BULK_TAGS,
@@ -91,7 +98,7 @@ class Session:
             ceiling_bytes=BACKEND_CEILING_BYTES,
             find_end=accel.end_of_run,
         )
-        names = Names(state)
+        self._names = names = Names(state)
         own_query = OwnQuery(state)
         completions = Completions(state, names)
         self._opening = Opening(state, encryption)
@@ -128,9 +135,44 @@ class Session:
         """Whether the frontend should not be read: what it sent has to wait."""
         return self._in_hand is not None
 
+    @property
+    def heard_at(self) -> float:
+        """Return when the frontend sent something."""
+        return self._state.heard_at
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether nothing is under way, within a transaction or not: the frontend has its turn."""
+        state = self._state
+        return (
+            state.phase is Phase.READY
+            and not (state.pending or state.segment_open or state.skipping)
+            and self._in_hand is None
+            and not (self._is_blind or self._lane.is_under_way)
+        )
+
+    @property
+    def asks(self) -> bool:
+        """Whether a question of Vigie's own is under way at the backend."""
+        return self._state.own_query
+
+    @property
+    def is_in_transaction(self) -> bool:
+        """Whether the backend was within a transaction when it last said so."""
+        return self._state.status != IDLE
+
+    def end(self) -> None:
+        """Both connections are gone: make room for others."""
+        state, admission = self._state, self._state.context.admission
+        if state.has_entered:
+            admission.leave(state.address)
+        if state.has_logged_in:
+            admission.log_out(state.decisions.principal.role)
+        state.has_entered = state.has_logged_in = False
+
     def passes_frontend(self, chunk: bytes, now: float) -> bool:
         """Whether a chunk of the frontend goes to the backend as it is; else ``handle`` it."""
-        self._state.now = now
+        self._state.now = self._state.heard_at = now
         return self._lane.take_frontend(chunk)
 
     def passes_backend(self, chunk: bytes) -> bool:
@@ -201,6 +243,7 @@ class Session:
         state = self._state
         match event:
             case FrontendBytes(chunk):
+                state.heard_at = state.now
                 self._take_frontend(chunk)
             case BackendBytes(chunk):
                 self._take_backend(chunk)
@@ -226,11 +269,54 @@ class Session:
                 self._read_frontend()
             case LoginTimeout():
                 if state.phase in {Phase.OPENING, Phase.AUTHENTICATION}:
+                    state.out.append(Ended("login_timeout"))
                     state.fail("08006", "the login was not complete in time")
+            case IdleTooLong():
+                self._end_for_idleness()
+            case PolicyChanged():
+                self._lane.forget()
+                state.forget_account()
+                self._names.read_portals_again()
+            case Drain():
+                self._drain()
             case Shutdown():
-                state.fail("57P01", "terminating connection due to administrator command")
+                if state.pending and state.backend_key is not None:
+                    state.out.append(CancelBackend(*state.backend_key))
+                self._end()
             case _:
                 assert_never(event)
+
+    def _end(self) -> None:
+        state = self._state
+        if state.phase is Phase.CLOSED:
+            return
+        state.out.append(Ended("stopping"))
+        if state.phase is Phase.READY:
+            state.fail("57P01", "terminating connection due to administrator command")
+        else:
+            state.fail("57P03", "the database system is shutting down")
+
+    def _drain(self) -> None:
+        """End if idle; else take nothing more than what the transaction needs, until told again.
+
+        Not at once behind its ReadyForQuery: libpq takes an error that it reads together with
+        that for a notice, and does not know why the connection was closed.
+        """
+        state = self._state
+        state.draining = True
+        if state.phase is not Phase.READY or (state.is_idle and not self._is_blind):
+            self._end()
+
+    def _end_for_idleness(self) -> None:
+        if not self.is_waiting:
+            return
+        state = self._state
+        if self.is_in_transaction:
+            state.out.append(Ended("idle_in_transaction"))
+            state.fail("25P03", "terminating connection due to idle-in-transaction timeout")
+        else:
+            state.out.append(Ended("idle"))
+            state.fail("57P05", "terminating connection due to idle-session timeout")
 
     def _take_frontend(self, chunk: bytes) -> None:
         state = self._state

@@ -75,10 +75,11 @@ class State:
     context: Context
     session_id: str
     address: str
+    listener: str = ""  # the address that the frontend came in by
+    upstream: str = ""  # where it goes; "": where all others go
     out: list[Command] = field(default_factory=list)
     now: float = 0.0
     phase: Phase = Phase.OPENING
-    minor_version: int = 0
     pending: deque[Pending] = field(default_factory=deque)
     registry: Registry = field(default_factory=Registry)
     status: int = IDLE  # of the last ReadyForQuery
@@ -111,6 +112,10 @@ class State:
     certificate: Certificate | None = None  # that the frontend presented
     failed_hard: bool = False  # the backend said FATAL: it will close
     terminated: bool = False  # the frontend said Terminate: the backend will close
+    heard_at: float = 0.0  # when the frontend sent something
+    draining: bool = False  # it ends as soon as it is idle
+    has_entered: bool = False  # it is counted among the sessions that are open
+    has_logged_in: bool = False  # and among those of its role
     _principal: tuple[Principal, Decisions, Reader] | None = None
     _account: Account | None = None
     _seen: _SeenCatalog = field(default_factory=_SeenCatalog)
@@ -119,6 +124,10 @@ class State:
         """Say who acts."""
         decisions = Decisions(self.context, self.session_id, principal)
         self._principal = (principal, decisions, reader)
+
+    def forget_account(self) -> None:
+        """Open it anew when it is needed: the budgets are others."""
+        self._account = None
 
     @property
     def account(self) -> Account:

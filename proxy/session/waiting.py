@@ -33,6 +33,8 @@ class Waiting:
             return False
         if state.phase is Phase.AUTHENTICATION:
             return tag != Tag.PASSWORD
+        if state.draining and state.is_idle:
+            return True  # it will be told that the session has ended
         if state.waits_for_worker or state.own_query or state.cancelling or state.cut is not None:
             return True
         if tag in _NEVER_WAIT:

@@ -11,7 +11,14 @@ from proxy.settings.files import (
     shipped_rules,
 )
 from proxy.settings.load import load_settings
-from proxy.settings.settings import AuditSettings, BackendTls, FrontendTls, Limits, Settings
+from proxy.settings.settings import (
+    AuditSettings,
+    BackendTls,
+    FrontendTls,
+    Limits,
+    Settings,
+    Upstream,
+)
 
 __all__ = [
     "Address",
@@ -20,6 +27,7 @@ __all__ = [
     "FrontendTls",
     "Limits",
     "Settings",
+    "Upstream",
     "find_settings_file",
     "load_settings",
     "parse_address",

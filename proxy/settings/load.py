@@ -2,6 +2,7 @@
 
 Environment: ``VIGIE_`` and the key in capitals, two underscores between a section and its key
 (``VIGIE_LIMITS__LOGIN_TIMEOUT_SECONDS=30``); lists by commas. An empty variable counts as unset.
+Lists of mappings (``upstreams``) stand in the file alone.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from proxy.policy.yaml_marks import read_document
 from proxy.settings.address import Address, parse_address
 from proxy.settings.settings import AuditSettings, Limits, Settings, SettingsData
 from proxy.settings.tls_settings import backend_tls, frontend_tls
+from proxy.settings.upstreams import read_database, read_upstreams
 from proxy.terms.finding import Action, Mode
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ MEMORY: Final = "memory"
 _ELSEWHERE: Final = frozenset({SECRET, "VIGIE_CONFIG", "VIGIE_STRICT", "VIGIE_PG_BIN"})
 # Kubernetes and Docker set these for a service that is called vigie.
 _OF_ORCHESTRATORS: Final = ("VIGIE_PORT", "VIGIE_SERVICE_")
+_IN_FILE: Final = frozenset({"upstreams"})  # too much for a variable
 _Path = tuple[str, ...]
 _LISTS: Final = (("listen",), ("frontend_tls", "plaintext"))
 _OPTIONS: Final = {"audit.path": "--audit"}  # named otherwise than their keys
@@ -168,15 +171,16 @@ class _Loader:
             place = self._at(("secret_file",))
             self.problems.append(f"{place}: secret_file and {SECRET}, expected one of them")
         listen = [self._address(one, "listen", i) for i, one in enumerate(data.listen)]
-        upstream = self._address(data.upstream, "upstream")
-        if upstream.port == 0 and not upstream.path:
-            self.problems.append(f"{self._at(('upstream',))}: port 0, expected the database's own")
+        upstream = read_database(data.upstream, ("upstream",), self._complain)
+        upstreams = read_upstreams(data.upstreams, listen, self._complain)
+        databases = [upstream, *(one.address for one in upstreams)]
         http = None if data.http is None else self._address(data.http, "http")
         if http is not None and http.path:
             self.problems.append(f"{self._at(('http',))}: is a Unix socket, expected host:port")
         return Settings(
             listen=tuple(listen),
             upstream=upstream,
+            upstreams=upstreams,
             mode=Mode(data.mode),
             rules=_path(data.rules),
             site=_path(data.site),
@@ -193,7 +197,7 @@ class _Loader:
             state_share_percent=data.state_share_percent,
             unix_socket_mode=int(data.unix_socket_mode, 8),
             frontend_tls=frontend_tls(data.frontend_tls, listen, self._complain),
-            backend_tls=backend_tls(data.backend_tls, [upstream], self._complain),
+            backend_tls=backend_tls(data.backend_tls, databases, self._complain),
         )
 
     def _complain(self, location: tuple[str | int, ...], what: str) -> None:
@@ -221,7 +225,7 @@ def _paths() -> list[_Path]:
         inner = field.annotation
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             found.extend((name, key) for key in inner.model_fields)
-        else:
+        elif name not in _IN_FILE:
             found.append((name,))
     return found
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 Text = Annotated[str, Field(min_length=1)]
 MIB = 1024 * 1024
+DAY = 24 * 3600
+MONTH = 31 * DAY
 
 
 class _Strict(BaseModel):
@@ -35,11 +37,25 @@ class LogData(_Strict):
 
 
 class LimitsData(_Strict):
-    """What a session may cost before it is ended."""
+    """What sessions may cost before they are refused or ended; 0 is none where it is allowed."""
 
     max_statement_bytes: int = Field(default=16 * MIB, ge=1024, le=1024 * MIB)
     login_timeout_seconds: int = Field(default=60, ge=1, le=3600)
     connect_timeout_seconds: int = Field(default=10, ge=1, le=600)
+    idle_session_timeout_seconds: int = Field(default=0, ge=0, le=MONTH)
+    idle_in_transaction_timeout_seconds: int = Field(default=0, ge=0, le=MONTH)
+    drain_timeout_seconds: int = Field(default=8, ge=0, le=DAY)
+    connections: int = Field(default=10_000, ge=0, le=1_000_000)
+    connections_per_address: int = Field(default=0, ge=0, le=1_000_000)
+    connections_per_role: int = Field(default=0, ge=0, le=1_000_000)
+
+
+class UpstreamData(_Strict):
+    """A database elsewhere than ``upstream``, and what is sent there."""
+
+    address: Text
+    databases: list[Text] | None = Field(default=None, min_length=1)
+    listen: list[Text] | None = Field(default=None, min_length=1)
 
 
 class FrontendTlsData(_Strict):
@@ -70,6 +86,7 @@ class SettingsData(_Strict):
 
     listen: list[Text] = Field(default=["127.0.0.1:6432"], min_length=1)
     upstream: Text = "127.0.0.1:5432"
+    upstreams: list[UpstreamData] = Field(default_factory=list, max_length=100)
     mode: Literal["enforce", "observe"] = "enforce"
     rules: Text | None = None
     site: Text | None = None
@@ -97,11 +114,33 @@ class AuditSettings:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a session may cost before it is ended."""
+    """What sessions may cost before they are refused or ended. 0: no such limit or timeout.
+
+    ``drain_timeout_seconds``: how long transactions may go on after SIGTERM.
+    """
 
     max_statement_bytes: int = 16 * MIB
     login_timeout_seconds: int = 60
     connect_timeout_seconds: int = 10
+    idle_session_timeout_seconds: int = 0
+    idle_in_transaction_timeout_seconds: int = 0
+    drain_timeout_seconds: int = 8
+    connections: int = 10_000
+    connections_per_address: int = 0
+    connections_per_role: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """A database elsewhere, and the sessions that go there: those of which all that is set fits.
+
+    ``databases``: the names they ask for. ``listen``: the addresses they came in by, as in the
+    setting of that name. None: any.
+    """
+
+    address: Address
+    databases: frozenset[str] | None = None
+    listen: frozenset[Address] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +180,7 @@ class BackendTls:
 class Settings:
     """How one Vigie is set up.
 
+    ``upstreams``: in order, the first that fits a session is its own; else it is ``upstream``.
     ``rules`` None: those that are shipped. ``site`` None: none is named. ``http`` None: no metrics
     are served. ``on_internal_error``: what an error of ours in analysis, policy or meter becomes.
     ``plan_refresh_seconds``: how long a plan is believed; 0: the planner is never asked.
@@ -151,6 +191,7 @@ class Settings:
 
     listen: tuple[Address, ...]
     upstream: Address
+    upstreams: tuple[Upstream, ...] = ()
     mode: Mode = Mode.ENFORCE
     rules: Path | None = None
     site: Path | None = None

@@ -23,8 +23,14 @@ class Principal:
     address: str = ""  # of the frontend, without port; unix: and the user id for a Unix socket
     application_name: str = ""  # as first announced; a label, never trusted
     certificate: Certificate | None = None  # None: it presented none
+    upstream: str = ""  # where the database is, if not where all others are
+
+    @property
+    def place(self) -> str:
+        """Which database it is: of two with one name, each has its own patients."""
+        return f"{self.database}\0{self.upstream}" if self.upstream else self.database
 
     @property
     def key(self) -> str:
         """What budgets are kept by: the role, on its database."""
-        return f"{self.role}@{self.database}"
+        return f"{self.role}@{self.place}"

@@ -132,3 +132,29 @@ def test_problems_as_json(
             {"what": "nowhere: no rule files, expected a folder with *.yaml"},
         ],
     }
+
+
+def test_upstreams_are_shown(
+    vigie: Callable[..., Done], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which sessions go where, in words and as JSON."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "v.yaml").write_text(
+        "upstreams:\n"
+        "- {address: 'a:1', databases: [old, archive]}\n"
+        "- {address: 'b:2', listen: ['127.0.0.1:6432']}\n"
+    )
+
+    done = vigie("check", "--config", "v.yaml", "--site", SITE)
+    as_json = json.loads(vigie("check", "--config", "v.yaml", "--site", SITE, "--json").out)
+
+    lines = done.out.splitlines()
+    at = next(number for number, line in enumerate(lines) if line.startswith("upstreams"))
+    assert [line.split(maxsplit=1)[-1] for line in (lines[at][9:], lines[at + 1])] == [
+        "for archive, old",
+        "by 127.0.0.1:6432",
+    ]
+    assert as_json["settings"]["upstreams"] == [
+        {"address": "a:1", "databases": ["archive", "old"], "listen": None},
+        {"address": "b:2", "databases": None, "listen": ["127.0.0.1:6432"]},
+    ]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from proxy.settings import Settings
     from tests.cli.conftest import Done
 
+    Reread = Callable[[], tuple[Settings, Policy]]
     Served = list[tuple[Settings, Policy]]
 
 
@@ -37,8 +38,8 @@ def served(net: ModuleType) -> Served:
     """Return what the proxy is started with; it ends with status 7."""
     found: Served = []
 
-    def serve(settings: Settings, policy: Policy) -> int:
-        found.append((settings, policy))
+    def serve(settings: Settings, policy: Policy, reread: Reread) -> int:
+        found.extend([(settings, policy), reread()])
         return 7
 
     net.serve = serve  # type: ignore[attr-defined]
@@ -57,7 +58,9 @@ def test_options_are_enough(
         *("--mode", "observe", "--audit", "audit.jsonl"),
     )
 
-    ((settings, policy),) = served
+    (settings, policy), again = served
+    assert again[0] == settings
+    assert again[1].version == policy.version
     assert (done.status, done.out, done.err) == (7, "", "")
     assert [str(one) for one in settings.listen] == ["127.0.0.1:1", "[::1]:2"]
     assert (str(settings.upstream), str(settings.http)) == ("db:5433", "127.0.0.1:3")
@@ -71,7 +74,7 @@ def test_what_is_not_given_comes_from_the_file(served: Served, vigie: Callable[.
     """vigie.yaml of the folder, and options over it."""
     vigie("run", "--listen", "127.0.0.1:1")
 
-    ((settings, _),) = served
+    (settings, _), _ = served
     assert str(settings.site) == "rules/sites/lab-demo"
     assert [str(one) for one in settings.listen] == ["127.0.0.1:1"]
 
@@ -110,7 +113,7 @@ def test_what_the_machine_refuses_is_one_line(
 ) -> None:
     """No traceback for a port in use or a file that may not be written."""
 
-    def serve(_settings: Settings, _policy: Policy) -> int:
+    def serve(_settings: Settings, _policy: Policy, _reread: Reread) -> int:
         raise error
 
     net.serve = serve  # type: ignore[attr-defined]

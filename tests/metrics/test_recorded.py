@@ -113,7 +113,9 @@ def test_each_method_counts_its_own_metric(metrics: Metrics) -> None:
     metrics.internal_error("meter")
     metrics.upstream_error("timeout")
     metrics.protocol_error("frontend")
-    metrics.connection_refused()
+    metrics.connection_refused("too_many")
+    metrics.session_ended("idle")
+    metrics.reloaded("policy", succeeded=False)
     metrics.login_failed()
     metrics.audit_record()
     metrics.audit_write_error()
@@ -141,6 +143,9 @@ def test_each_method_counts_its_own_metric(metrics: Metrics) -> None:
         "upstream_errors": 1,
         "protocol_errors": 1,
         "frontend_connections": 1,
+        "connections_refused": 1,
+        "sessions_ended": 1,
+        "reloads": 1,
         "audit_records": 1,
         "audit_write_errors": 1,
         "catalog_loads": 1,

@@ -20,12 +20,15 @@ if TYPE_CHECKING:
 THEIRS = b"their secret"
 
 
+OWNER = object()
+
+
 def test_a_key_that_was_given_out_is_found() -> None:
     """It stands for the backend's own."""
-    keys = CancelKeys()
-    keys.register(7, b"ours", THEIRS)
+    keys: CancelKeys[object] = CancelKeys()
+    keys.register(7, b"ours", THEIRS, OWNER)
 
-    assert keys.find(7, b"ours") == (7, THEIRS)
+    assert keys.find(7, b"ours") == ((7, THEIRS), OWNER)
 
 
 @pytest.mark.parametrize(
@@ -33,27 +36,27 @@ def test_a_key_that_was_given_out_is_found() -> None:
 )
 def test_any_other_key_is_none(process_id: int, secret: bytes) -> None:
     """Not even the backend's own secret, which no frontend has been told."""
-    keys = CancelKeys()
-    keys.register(7, b"ours", THEIRS)
+    keys: CancelKeys[object] = CancelKeys()
+    keys.register(7, b"ours", THEIRS, OWNER)
 
     assert keys.find(process_id, secret) is None
 
 
 def test_one_process_id_may_stand_for_two_sessions() -> None:
     """Two upstream processes may have one number in turn: each key ends with its own session."""
-    keys = CancelKeys()
-    keys.register(7, b"first", b"a")
-    keys.register(7, b"second", b"b")
+    keys: CancelKeys[object] = CancelKeys()
+    keys.register(7, b"first", b"a", OWNER)
+    keys.register(7, b"second", b"b", OWNER)
     keys.forget(7, b"first")
 
-    assert (keys.find(7, b"first"), keys.find(7, b"second")) == (None, (7, b"b"))
+    assert (keys.find(7, b"first"), keys.find(7, b"second")) == (None, ((7, b"b"), OWNER))
 
 
 def test_nothing_is_kept_of_sessions_that_are_over() -> None:
     """Forgetting is complete, and twice is once."""
-    keys = CancelKeys()
+    keys: CancelKeys[object] = CancelKeys()
     for number in range(100):
-        keys.register(number, b"ours", THEIRS)
+        keys.register(number, b"ours", THEIRS, OWNER)
     for number in range(100):
         keys.forget(number, b"ours")
         keys.forget(number, b"ours")

@@ -7,7 +7,7 @@ import socket
 import struct
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 import uvloop
@@ -26,12 +26,11 @@ from proxy.session import commands as c
 from proxy.session import events as e
 from proxy.session.lane_book import LaneCounts
 from proxy.settings.address import Address
+from tests.conversation import context_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
-
-    from proxy.session import Context
 
 SECONDS: Final = 10.0
 MIB: Final = 1024 * 1024
@@ -44,12 +43,17 @@ class Scripted:
     def __init__(self, script: Callable[[e.Event], list[c.Command]]) -> None:
         self._script = script
         self.events: list[e.Event] = []
-        self.holds_frontend = False
+        self.holds_frontend = self.asks = False
+        self.ends = 0
 
     def handle(self, event: e.Event, _now: float) -> list[c.Command]:
         """Ask the script."""
         self.events.append(event)
         return self._script(event)
+
+    def end(self) -> None:
+        """Count it."""
+        self.ends += 1
 
     def passes_frontend(self, _chunk: bytes, _now: float) -> bool:
         """Decide about everything."""
@@ -101,6 +105,7 @@ async def relaying(
     login_seconds: float = 60.0,
     connect_seconds: float = 10.0,
     upstream_port: int | None = None,
+    other_port: int | None = None,
 ) -> AsyncIterator[Place]:
     """Listen, with a scripted session for each connection and an upstream that only accepts."""
 
@@ -114,8 +119,8 @@ async def relaying(
     metrics = Metrics(CollectorRegistry())
     ledger = Ledger()
     surroundings = Surroundings(
-        cast("Context", None),
-        Address(HOST, port),
+        context_of(),
+        {"": Address(HOST, port), "other": Address(HOST, other_port or port)},
         Sinks(metrics, audit, ledger, LaneCounts()),
         workers,
         login_seconds,
@@ -124,7 +129,7 @@ async def relaying(
     )
     place = Place(0, surroundings)
 
-    def session(_context: Any, _address: str, _encryption: Any) -> Scripted:
+    def session(_context: Any, _address: str, _encryption: Any, _listener: str) -> Scripted:
         place.sessions.append(Scripted(script))
         return place.sessions[-1]
 
@@ -391,6 +396,95 @@ async def test_a_cancel_outlives_its_sender(
         await until(lambda: not place.surroundings.cancels)
 
     assert request[12:] == b"theirs"
+
+
+async def test_a_cancel_waits_until_the_backend_runs_what_the_frontend_sent(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """While a question of Vigie's own is under way it would hit that, and not the statement."""
+
+    def script(event: e.Event) -> list[c.Command]:
+        match event:
+            case e.FrontendBytes(b"open" as chunk):
+                return [c.OpenBackend(), KEY, c.SendBackend(chunk), c.SendFrontend(b"key")]
+            case e.FrontendBytes(b"ours" as chunk):
+                return [c.ForwardCancel(7, chunk)]
+            case _:
+                return passing(event)
+
+    async with (
+        relaying(monkeypatch, tmp_path, script) as place,
+        frontend(place) as (reader, writer),
+    ):
+        writer.write(b"open")
+        await read(reader, 3)
+        await until(lambda: place.upstream)
+        place.sessions[0].asks = True
+        async with frontend(place) as (_, out):
+            out.write(b"ours")
+            await until(lambda: place.surroundings.cancels)
+            await asyncio.sleep(0.05)
+            before = len(place.upstream)
+            place.sessions[0].asks = False
+            place.upstream[0][1].write(b"answer")
+            await until(lambda: len(place.upstream) == 2)
+            place.upstream[1][1].close()
+
+    assert before == 1
+
+
+async def test_a_session_goes_to_the_upstream_of_its_route(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """And so does a cancel for it."""
+    arrived: list[bytes] = []
+
+    async def other(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        arrived.append(await reader.read(18))
+        writer.close()
+
+    def script(event: e.Event) -> list[c.Command]:
+        match event:
+            case e.FrontendBytes(b"open" as chunk):
+                return [c.OpenBackend("other"), KEY, c.SendBackend(chunk)]
+            case e.FrontendBytes(b"ours" as chunk):
+                return [c.ForwardCancel(7, chunk)]
+            case _:
+                return []
+
+    elsewhere = await asyncio.start_server(other, HOST, 0)
+    port = elsewhere.sockets[0].getsockname()[1]
+    async with (
+        elsewhere,
+        relaying(monkeypatch, tmp_path, script, other_port=port) as place,
+        frontend(place) as (_, writer),
+    ):
+        writer.write(b"open")
+        await until(lambda: arrived)
+        async with frontend(place) as (cancel, out):
+            out.write(b"ours")
+            await rest(cancel)
+        connections = len(place.upstream)
+
+    assert (arrived[0], arrived[1][12:], connections) == (b"open", b"theirs", 0)
+
+
+async def test_far_above_the_limit_a_connection_is_closed_unheard(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A few are told why; the rest would only take memory."""
+    monkeypatch.setattr(module, "SPARE", 0)
+    async with relaying(monkeypatch, tmp_path) as place:
+        place.surroundings.context.admission.limit = 1
+        async with frontend(place) as (_, writer):
+            writer.write(b"open")
+            await until(lambda: place.sessions)
+            async with frontend(place) as (reader, _):
+                end = await rest(reader)
+        sessions = len(place.sessions)
+        await until(lambda: not place.surroundings.relays)
+
+    assert (end, sessions, place.sessions[0].ends) == (b"", 1, 1)
 
 
 async def test_our_own_cancel_is_told_when_it_is_done(

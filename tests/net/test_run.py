@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import socket
 from datetime import date
@@ -13,17 +14,19 @@ import pytest
 
 from proxy.demo.postgres import HOST, free_port
 from proxy.demo.vigie_process import SITE
-from proxy.net import run
-from proxy.net.dial import Dial
+from proxy.net import ending, run
 from proxy.net.listener import CannotListenError, Listener
+from proxy.net.relay import SPARE
 from proxy.policy import load_policy
+from proxy.session.routes import choose
 from proxy.settings import read_policy_files
 from proxy.settings.address import Address
-from proxy.settings.settings import AuditSettings, Settings
+from proxy.settings.settings import AuditSettings, Limits, Settings, Upstream
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from proxy.net.reload import Reread
     from proxy.policy import Policy
 
 SECONDS = 20.0
@@ -43,6 +46,10 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def policy(settings: Settings) -> Policy:
     return load_policy(read_policy_files(settings), today=date(2026, 1, 1))
+
+
+def rereading(settings: Settings, policy: Policy) -> Reread:
+    return lambda: (settings, policy)
 
 
 async def fetch(settings: Settings, path: str) -> tuple[int, str]:
@@ -70,7 +77,7 @@ async def ends(running: asyncio.Future[None]) -> None:
 
 async def test_it_runs_until_it_is_told_to_end(settings: Settings, policy: Policy) -> None:
     """Alive, not ready without a database, ready with one, and gone after SIGTERM."""
-    running = asyncio.ensure_future(run._serve(settings, policy))
+    running = asyncio.ensure_future(run._serve(settings, policy, rereading(settings, policy)))
     alive = await fetch(settings, "/healthz")
     reasons = await fetch(settings, "/readyz")
     await ends(running)
@@ -100,7 +107,7 @@ async def test_it_listens_before_it_says_that_it_is_ready(
 
     monkeypatch.setattr(run, "Listener", Listening)
     monkeypatch.setattr(run, "_serve_http", probing)
-    running = asyncio.ensure_future(run._serve(settings, policy))
+    running = asyncio.ensure_future(run._serve(settings, policy, rereading(settings, policy)))
     await fetch(settings, "/healthz")
     await ends(running)
 
@@ -111,8 +118,8 @@ async def test_sessions_that_do_not_end_are_ended(
     settings: Settings, policy: Policy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A frontend that does not read its farewell does not keep Vigie from ending."""
-    monkeypatch.setattr(run, "DRAIN_SECONDS", 0.1)
-    running = asyncio.ensure_future(run._serve(settings, policy))
+    monkeypatch.setattr(ending, "FAREWELL_SECONDS", 0.1)
+    running = asyncio.ensure_future(run._serve(settings, policy, rereading(settings, policy)))
     await fetch(settings, "/healthz")
     reader, writer = await asyncio.open_connection(HOST, settings.listen[0].port)
     writer.write(b"\0")
@@ -136,7 +143,7 @@ async def test_an_address_in_use_is_told(settings: Settings, policy: Policy, opt
             match=rf"port {address.port}: address already in use; choose another by --{option}$",
         ),
     ):
-        await run._serve(settings, policy)
+        await run._serve(settings, policy, rereading(settings, policy))
 
 
 def made(settings: Settings, **changes: Any) -> Settings:
@@ -150,32 +157,70 @@ def test_an_audit_log_that_cannot_be_opened_is_a_problem_of_the_settings(
     """Named by its key; status 1 and one line for each problem."""
     wrong = made(settings, audit=AuditSettings(tmp_path))
 
-    assert run.serve(wrong, policy) == 1
+    assert run.serve(wrong, policy, rereading(wrong, policy)) == 1
 
 
-async def test_the_upstream_is_watched() -> None:
-    """Not reached yet, reached, refused: as readiness says it."""
-    with socket.create_server((HOST, 0)) as listener:
-        upstream = run._Upstream(Address(HOST, listener.getsockname()[1]))
-        at_first = upstream.readiness()
-        await upstream._try()
-        reached = upstream.readiness()
-    await upstream._try()
+async def test_a_second_signal_ends_at_once(
+    settings: Settings, policy: Policy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first one waits for transactions, the second for nothing."""
+    waits: list[bool] = []
+    told = asyncio.Event()
 
-    assert at_first == ["the database was not reached yet"]
-    assert reached == []
-    assert upstream.readiness()[0].startswith("the database cannot be reached: ")
+    async def end(_surroundings: object, _seconds: float, hurry: asyncio.Event) -> None:
+        waits.append(hurry.is_set())
+        told.set()
+        await hurry.wait()
+
+    monkeypatch.setattr(run, "end_sessions", end)
+    serving = run._serve(settings, policy, rereading(settings, policy))
+    running = asyncio.ensure_future(serving)
+    await fetch(settings, "/healthz")
+    os.kill(os.getpid(), signal.SIGINT)
+    await asyncio.wait_for(told.wait(), SECONDS)
+    stopping = await fetch(settings, "/readyz")
+    await ends(running)
+
+    assert waits == [False]
+    assert stopping[0] == 503
+    assert "Vigie is stopping" in stopping[1]
 
 
-async def test_an_upstream_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A deadline ends each try."""
+def test_every_upstream_has_its_route(settings: Settings) -> None:
+    """By the name of its address; listeners as the settings have them."""
+    other, third = Address("db", 1), Address("::1", 2)
+    upstreams = (
+        Upstream(other, frozenset({"a"})),
+        Upstream(third, None, frozenset(settings.listen)),
+    )
+    routes = [run._route(one) for one in upstreams]
 
-    async def never(*_arguments: object) -> None:
-        await asyncio.Event().wait()
+    listener = str(settings.listen[0])
+    assert choose(routes, "a", listener) == "db:1"
+    assert choose(routes, "b", listener) == "[::1]:2"
+    assert choose(routes, "b", "elsewhere") == ""
 
-    monkeypatch.setattr(Dial, "open", never)
-    monkeypatch.setattr(run, "PROBE_SECONDS", 0.01)
-    upstream = run._Upstream(Address(HOST, 1))
-    await upstream._try()
 
-    assert upstream.readiness() == ["the database does not answer"]
+@pytest.mark.parametrize(
+    ("files", "raised_to", "limit"),
+    [
+        ((1024, 1 << 20), 2 * 500 + SPARE + run.FILES, 500),
+        ((1024, 1024), None, (1024 - SPARE - run.FILES) // 2),
+        ((1 << 16, 1 << 20), None, 500),
+    ],
+)
+def test_sessions_are_no_more_than_the_files_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+    files: tuple[int, int],
+    raised_to: int | None,
+    limit: int,
+) -> None:
+    """As many as the settings say if the system may be asked for the files, else what they do."""
+    asked: list[int] = []
+    monkeypatch.setattr(resource, "getrlimit", lambda _: files)
+    monkeypatch.setattr(resource, "setrlimit", lambda _, pair: asked.append(pair[0]))
+
+    admission = run._admission(Limits(connections=500, connections_per_role=7))
+
+    assert asked == ([] if raised_to is None else [raised_to])
+    assert (admission.limit, admission.limit_per_role) == (limit, 7)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from proxy.session.catalog_book import CatalogBook, Need, Reader
+from proxy.sql import build_catalog
 from proxy.terms.relation import Relation
-from tests.data.lab_catalog import LAB
+from proxy.terms.schema_map import SchemaMap
+from tests.data.lab_catalog import LAB, LAB_MAP, LAB_RESULTS
 
 READER = Reader("app", "lab", ())
 PATH = ("lab",)
@@ -59,3 +61,34 @@ def test_copies_of_subjects_are_remembered() -> None:
 
     assert book.tainted("lab") == {Relation("lab", "copy"), Relation("lab", "other")}
     assert book.tainted("another") == frozenset()
+
+
+def test_another_schema_map_makes_every_catalog_anew() -> None:
+    """What is mapped no longer is free of subjects, unless it bears another name than it did."""
+    mapped = build_catalog(LAB_RESULTS, LAB_MAP)
+    results = [list(map(list, rows)) for rows in LAB_RESULTS]
+    for row in results[1]:
+        row[:] = ["moved" if cell == "patient" else cell for cell in row]
+    renamed = build_catalog(results, LAB_MAP, mapped)
+    book = CatalogBook()
+    book.put("lab", mapped, 0, 0.0, LAB_RESULTS)
+    book.put("other", renamed, 0, 0.0, results)
+    book.adopt(LAB_MAP, SchemaMap())
+
+    found = {name: book.catalog(name) for name in ("lab", "other")}
+    patient, moved = Relation("lab", "patient"), Relation("lab", "moved")
+    assert found["lab"] is not None
+    assert found["other"] is not None
+    assert patient in mapped.subjects
+    assert patient not in found["lab"].subjects
+    assert moved in found["other"].subjects
+    assert book.is_fresh("lab", 1.0, 30.0)
+
+
+def test_a_catalog_that_cannot_be_made_anew_is_read_again() -> None:
+    """Nothing is known until then."""
+    book = read_book()
+    book.adopt(LAB_MAP, SchemaMap())
+
+    assert book.catalog("lab") is None
+    assert not book.is_fresh("lab", 1.0, 30.0)

@@ -179,6 +179,7 @@ def test_the_login_has_a_deadline() -> None:
     Conversation().say(
         """
         * LoginTimeout
+        ! Ended login_timeout
         < ErrorResponse 08006 "the login was not complete in time" FATAL
         ! CloseBackend
         ! CloseFrontend

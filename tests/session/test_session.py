@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import pytest
@@ -10,7 +11,9 @@ from hypothesis import strategies as st
 
 from proxy.session import commands as c
 from proxy.session import events as e
+from proxy.sql import Analyser
 from proxy.terms.finding import Mode
+from proxy.terms.schema_map import SchemaMap
 from tests.conversation import Conversation, context_of, policy_of, subjects
 from tests.messages import backend_message, frontend_message
 from tests.strategies import chunk_sizes, chunks
@@ -91,6 +94,7 @@ def test_a_shutdown_is_told_to_the_frontend() -> None:
     Conversation().login().say(
         """
         * Shutdown
+        ! Ended stopping
         < ErrorResponse 57P01 "terminating connection due to administrator command" FATAL
         >> Terminate
         ! CloseBackend
@@ -331,3 +335,220 @@ def test_what_nobody_forbids_passes_byte_for_byte(
 
 def boom(*_: object) -> bool:
     raise RuntimeError("for the test")
+
+
+ENDS_57P01 = """
+    ! Ended stopping
+    < ErrorResponse 57P01 "terminating connection due to administrator command" FATAL
+    >> Terminate
+    ! CloseBackend
+    ! CloseFrontend
+    """
+
+
+def test_an_idle_session_ends_when_vigie_drains() -> None:
+    """At once, as PostgreSQL says it when it is stopped."""
+    Conversation().login().say(f"* Drain\n{ENDS_57P01}")
+
+
+def test_a_transaction_goes_on_until_its_end_when_vigie_drains() -> None:
+    """What runs, what is sent ahead and what follows in the transaction; then it ends."""
+    Conversation(context_of(policy_of())).login().say(
+        f"""
+        >>> Query "begin"
+        * Drain
+        <<< CommandComplete BEGIN
+        <<< ReadyForQuery T
+        >>> Query "select 1"
+        >>> Query "commit"
+        <<< RowDescription a
+        <<< DataRow 1
+        <<< CommandComplete "SELECT 1"
+        <<< ReadyForQuery T
+        <<< CommandComplete COMMIT
+        <<< ReadyForQuery I
+        > Query "select 2"
+        * Drain
+        {ENDS_57P01}
+        """
+    )
+
+
+def test_the_lane_does_not_outlive_a_drain() -> None:
+    """An everyday statement within the transaction passes slowly, so that its end is seen."""
+    talk = Conversation(context_of(policy_of())).login()
+    begin = "> Query begin\n<< CommandComplete BEGIN\n<< ReadyForQuery T"
+    commit = "> Query commit\n<< CommandComplete COMMIT\n<< ReadyForQuery I"
+    for script in (begin, commit, begin, commit, begin):
+        talk.say(script, loosely=True)
+    talk.say("* Drain", loosely=True)
+    passed = talk.session.passes_frontend(frontend_message("Query commit"), 0.0)
+    talk.say(
+        f">>> Query commit\n<<< CommandComplete COMMIT\n<<< ReadyForQuery I\n* Drain\n{ENDS_57P01}"
+    )
+
+    assert not passed
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_whoever_is_not_logged_in_is_told_that_vigie_ends(begun: bool) -> None:
+    """57P03, before or behind the StartupMessage."""
+    talk = Conversation()
+    if begun:
+        talk.say("> Startup user=app database=lab", loosely=True)
+    terminate = ">> Terminate" if begun else ""
+    talk.say(
+        f"""
+        * Drain
+        ! Ended stopping
+        < ErrorResponse 57P03 "the database system is shutting down" FATAL
+        {terminate}
+        ! CloseBackend
+        ! CloseFrontend
+        """
+    )
+
+
+def test_a_start_up_that_comes_too_late_is_refused() -> None:
+    """It was accepted before the listeners closed."""
+    context = context_of()
+    context.admission.is_draining = True
+    Conversation(context).say(
+        """
+        > Startup user=app database=lab
+        ! Refused
+        < ErrorResponse 57P03 "the database system is shutting down" FATAL
+        ! CloseBackend
+        ! CloseFrontend
+        """
+    )
+
+
+def test_at_the_deadline_what_runs_is_cancelled() -> None:
+    """Or the backend would go on with it, and nobody would hear of its end."""
+    Conversation(context_of(policy_of())).login().say(
+        f"""
+        >>> Query "select 1"
+        * Shutdown
+        ! CancelBackend 7 abcd
+        {ENDS_57P01}
+        """
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "said"),
+    [
+        ("I", "idle", '57P05 "terminating connection due to idle-session timeout"'),
+        (
+            "T",
+            "idle_in_transaction",
+            '25P03 "terminating connection due to idle-in-transaction timeout"',
+        ),
+        (
+            "E",
+            "idle_in_transaction",
+            '25P03 "terminating connection due to idle-in-transaction timeout"',
+        ),
+    ],
+)
+def test_an_idle_session_ends_in_postgresqls_words(status: str, reason: str, said: str) -> None:
+    """Within a transaction, aborted or not, and outside of one."""
+    talk = Conversation(context_of(policy_of())).login()
+    talk.say(f"> Query begin\n<< CommandComplete x\n<< ReadyForQuery {status}", loosely=True)
+    waiting = talk.session.is_waiting
+    talk.say(
+        f"""
+        * IdleTooLong
+        ! Ended {reason}
+        < ErrorResponse {said} FATAL
+        >> Terminate
+        ! CloseBackend
+        ! CloseFrontend
+        """
+    )
+
+    assert waiting
+
+
+def test_a_session_that_is_not_waiting_is_not_idle() -> None:
+    """A statement runs, by the lane or not, or an extended query is open: nothing happens."""
+    talk = Conversation(context_of(policy_of())).login()
+    for script in ('>>> Query "select 1"', "* IdleTooLong"):
+        talk.say(script)
+    talk.say(
+        """
+        <<< RowDescription a
+        <<< DataRow 1
+        <<< CommandComplete "SELECT 1"
+        <<< ReadyForQuery I
+        >>> Describe S x
+        <<< NoData
+        * IdleTooLong
+        >>> Sync
+        <<< ReadyForQuery I
+        """
+    )
+
+    assert talk.session.is_waiting
+
+
+def test_another_policy_holds_from_the_next_statement_on() -> None:
+    """Rules, what the lane has learnt, and budgets with what was used of them."""
+    context = context_of(policy_of(subjects(9)))
+    talk = Conversation(context).login()
+    one = f"""
+        >>> Query "{READ}"
+        <<< {COLUMNS}
+        <<< DataRow 1 A
+        <<< CommandComplete "SELECT 1"
+        <<< ReadyForQuery I
+        """
+    talk.say(one)
+    talk.say('> Query "select 1"\n<< RowDescription a\n<< CommandComplete x', loosely=True)
+    talk.say("<< ReadyForQuery I", loosely=True)
+    context.adopt(policy_of(subjects(1)))
+    talk.say("* PolicyChanged")
+    passed = talk.session.passes_frontend(frontend_message('Query "select 1"'), 0.0)
+    talk.say(one)  # the same subject costs nothing
+    talk.say(
+        f"""
+        >>> Query "{READ}"
+        <<< {COLUMNS}
+        << DataRow 2 B
+        ! CancelBackend 7 abcd
+        ! Emit block EX201
+        ! WasCut EX201
+        """,
+        loosely=True,
+    )
+
+    assert not passed
+    assert talk.session._state.cut is not None
+
+
+def test_a_portal_is_read_again_with_another_policy() -> None:
+    """What was opened under the old schema map is charged by the new one."""
+    bare = replace(policy_of(subjects(1)), schema_map=SchemaMap())
+    context = context_of(bare, analyser=Analyser(bare.schema_map), knows_catalog=False)
+    talk = Conversation(context)
+    talk.say("> Startup user=app database=lab\n<< Authentication 0", loosely=True)
+    talk.say("<< BackendKeyData 7 abcd\n<< ReadyForQuery I\n<< CatalogAnswer", loosely=True)
+    talk.say(
+        f"""
+        > Query begin
+        << CommandComplete BEGIN
+        << ReadyForQuery T
+        > Query "declare c cursor for {READ}"
+        << CommandComplete x
+        << ReadyForQuery T
+        """,
+        loosely=True,
+    )
+    before = talk.session._state.registry.portals.get("c")
+    assert before is not None
+    was = before.facts.reads_subjects
+    context.adopt(policy_of(subjects(1)))
+    talk.say("* PolicyChanged", loosely=True)
+
+    assert (was, before.facts.reads_subjects) == (False, True)

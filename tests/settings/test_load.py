@@ -15,6 +15,7 @@ from proxy.settings import (
     FrontendTls,
     Limits,
     Settings,
+    Upstream,
     load_settings,
 )
 from proxy.settings.load import variable_names
@@ -60,6 +61,7 @@ def test_every_key() -> None:
     text = """
 listen: ["0.0.0.0:6432", "[::1]:6432"]
 upstream: db:5433
+upstreams: [{address: "other:5434", databases: [a, b], listen: ["[::1]:6432"]}]
 mode: observe
 rules: /r
 site: /s
@@ -67,7 +69,16 @@ state: memory
 http: null
 audit: {path: /a}
 log: {level: debug}
-limits: {max_statement_bytes: 1024, login_timeout_seconds: 1, connect_timeout_seconds: 2}
+limits:
+  max_statement_bytes: 1024
+  login_timeout_seconds: 1
+  connect_timeout_seconds: 2
+  idle_session_timeout_seconds: 3
+  idle_in_transaction_timeout_seconds: 4
+  drain_timeout_seconds: 5
+  connections: 6
+  connections_per_address: 7
+  connections_per_role: 8
 catalog_refresh_seconds: 5
 on_internal_error: allow
 secret_file: /k
@@ -87,13 +98,18 @@ state_share_percent: 5
     assert load_settings(text, "vigie.yaml", {}) == Settings(
         listen=(Address("0.0.0.0", 6432), Address("::1", 6432)),  # noqa: S104 - a text
         upstream=Address("db", 5433),
+        upstreams=(
+            Upstream(
+                Address("other", 5434), frozenset({"a", "b"}), frozenset({Address("::1", 6432)})
+            ),
+        ),
         mode=Mode.OBSERVE,
         rules=Path("/r"),
         site=Path("/s"),
         http=None,
         audit=AuditSettings(Path("/a")),
         log_level="debug",
-        limits=Limits(1024, 1, 2),
+        limits=Limits(1024, *range(1, 9)),
         catalog_refresh_seconds=5,
         on_internal_error=Action.ALLOW,
         secret_file=Path("/k"),
@@ -329,5 +345,43 @@ def test_every_setting_has_a_variable() -> None:
     assert names["VIGIE_CATALOG_REFRESH_SECONDS"] == ("catalog_refresh_seconds",)
     assert names["VIGIE_BACKEND_TLS__MODE"] == ("backend_tls", "mode")
     assert names["VIGIE_PLAN_REFRESH_SECONDS"] == ("plan_refresh_seconds",)
-    assert len(names) == 31
-    assert len(names) == 16
+    assert len(names) == 37
+
+
+@pytest.mark.parametrize(
+    ("upstreams", "problem"),
+    [
+        (
+            "[{address: 'a:1'}]",
+            "vigie.yaml:1:13: takes every session, expected databases or listen",
+        ),
+        (
+            "[{address: 'a:0', databases: [x]}]",
+            "vigie.yaml:1:23: port 0, expected the database's own",
+        ),
+        (
+            "[{address: 'a:1', listen: ['b:2']}]",
+            "vigie.yaml:1:39: nobody listens on b:2, expected one of 127.0.0.1:6432",
+        ),
+        (
+            "[{address: 'a:1', databases: [x, y]}, {address: 'b:2', databases: [y]}]",
+            "vigie.yaml:1:50: takes no session that a:1 has not taken",
+        ),
+        ("[{address: 'a:1', databases: []}]", "vigie.yaml:1:41: "),
+        ("[{address: 'a:1', database: x}]", "vigie.yaml:1:30: "),
+    ],
+)
+def test_an_upstream_that_nobody_or_everybody_would_use_is_a_problem(
+    upstreams: str, problem: str
+) -> None:
+    """Each by its place: what would never be chosen, or always, was not meant."""
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(f"upstreams: {upstreams}\n", "vigie.yaml", {})
+
+    assert caught.value.problems[0].startswith(problem), caught.value.problems
+
+
+def test_upstreams_are_no_variable() -> None:
+    """They are more than a variable can hold; whoever tries is told."""
+    with pytest.raises(ConfigurationError, match="VIGIE_UPSTREAMS: unknown variable"):
+        load_settings(None, "vigie.yaml", {"VIGIE_UPSTREAMS": "a:1"})
