@@ -31,8 +31,12 @@ class Asking:
     def __init__(self, state: State) -> None:
         self._state = state
 
-    def charge(self, statements: Sequence[StatementFacts]) -> Decision:
-        """Charge them one by one; return what becomes of their message."""
+    def decide(self, statements: Sequence[StatementFacts]) -> Decision:
+        """Judge what is going to run, and charge it if it may; return what becomes of it."""
+        state = self._state
+        judged = state.decisions.decide(statements, state.out)
+        if judged.refusal is not None:
+            return judged
         for facts in statements:
             if facts.kind not in _LATER and facts.reads_subjects:
                 decision = self._charge(facts)

@@ -27,6 +27,7 @@ from proxy.session.pending import (
     SyncPending,
 )
 from proxy.session.refusal import Refusal, malformed, missing
+from proxy.session.showing import Showing
 from proxy.session.statements import Portal, Prepared, unknown_name
 from proxy.terms.facts import Kind, Parameter, StatementFacts
 from proxy.wire.encode import describe_portal
@@ -70,6 +71,7 @@ class Inbound:
         self._large = Large(state, names)
         self._was_open = False  # an extended query, before this message
         self._asking = Asking(state)
+        self._showing = Showing(state)
 
     def take(self, shape: Frame | Run | Piece) -> bool:
         """Take one message; False: its text is read elsewhere first, give it again then."""
@@ -81,9 +83,9 @@ class Inbound:
             state.segment_open = False
         match shape:
             case Frame(tag=Tag.QUERY):
-                return self._query(shape)
+                return self._query(self._showing.replaced(shape))
             case Frame(tag=Tag.PARSE):
-                return self._parse(shape)
+                return self._parse(self._showing.replaced(shape))
             case Frame(tag=Tag.BIND):
                 self._bind(shape)
             case Frame(tag=Tag.EXECUTE):
@@ -152,7 +154,7 @@ class Inbound:
             return False
         resolved = self._planning.witnessed(text, resolved)
         statements = tuple(self._planning.witnessed(text, statements))
-        decision = self._decide(resolved)
+        decision = self._asking.decide(resolved)
         if self._terminates(decision):
             return True
         guarded = state.context.enforces and any(
@@ -163,12 +165,6 @@ class Inbound:
             frame, text, statements, decision.refusal, guarded=guarded, unsettles=unsettles
         )
         return True
-
-    def _decide(self, statements: Sequence[StatementFacts]) -> Decision:
-        """Judge what is going to run; and charge it as questions, if it may."""
-        state = self._state
-        decision = state.decisions.decide(statements, state.out)
-        return self._asking.charge(statements) if decision.refusal is None else decision
 
     def _refused(self, make: Callable[[str, str], Refusal], what: str) -> Refusal | None:
         """Return a refusal of what the backend would refuse as well; observing, it will."""
@@ -288,7 +284,7 @@ class Inbound:
             self._send_bind(frame, portal_name, name, portal, None)
             return
         (resolved,) = self._names.resolve_ahead([_with_limit(portal.facts, bind)])
-        decision = self._decide([resolved])
+        decision = self._asking.decide([resolved])
         if self._terminates(decision):
             return
         self._send_bind(frame, portal_name, name, portal, decision.refusal)

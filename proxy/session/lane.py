@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from proxy import accel
 from proxy.errors import WireError
-from proxy.session.commands import Judged
+from proxy.session.commands import Judged, SendBackend
 from proxy.session.lane_book import BOOK_BYTES, Book, Known
 from proxy.session.pending import BindPending, ParsePending, QueryPending
 from proxy.session.results import plan_result
@@ -130,6 +130,8 @@ class Lane:
         judged = [one.judgement for one in commands if isinstance(one, Judged)]
         if len(judged) != 1 or judged[0].findings or judged[0].verdict is not Action.ALLOW:
             return
+        if b"".join(one.data for one in commands if isinstance(one, SendBackend)) != chunk:
+            return  # something else stands for it
         key = self._key_of(chunk)
         if key is not None:
             self._candidate = self._candidate_of(key)

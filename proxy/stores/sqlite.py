@@ -178,6 +178,22 @@ class SqliteStore:
         )
 
 
+def is_in_use(path: Path) -> bool:
+    """Whether a Vigie writes this state now. Errors: StateError."""
+    with _told(path, "read"):
+        try:
+            lock = os.open(f"{path}.lock", os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(lock)
+    return False
+
+
 @contextmanager
 def read_only(path: Path) -> Iterator[sqlite3.Connection]:
     """Open a state for reading beside the Vigie that writes it."""
