@@ -1,8 +1,9 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
-"""The compiled kernel: the functions of ``proxy.accel._python``, which is their specification."""
+"""Everyday texts and chunks: the functions of ``proxy.accel._python``, their specification."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.string cimport memchr, memcmp, memcpy
+from libc.stdlib cimport free, realloc
+from libc.string cimport memchr, memcmp, memcpy, memset
 
 ctypedef unsigned char u8
 
@@ -29,6 +30,8 @@ cdef void _fill():
         CLASS[c] |= DIGIT | NAME_PART
     for c in b"+-*/<>=~!@#%^&|`?":
         CLASS[c] |= OPERATOR
+    for c in range(128, 256):  # of a character beyond ASCII, in UTF-8
+        CLASS[c] = NAME_START | NAME_PART
 
 
 _fill()
@@ -127,15 +130,68 @@ cdef bint _is_plain_value(const u8* s, Py_ssize_t at, Py_ssize_t end) noexcept n
     return True
 
 
-cdef Py_ssize_t _cut(const u8* s, Py_ssize_t end, u8* out) noexcept nogil:
-    """Write the template of ``s`` to ``out`` and return its length; -1: its lexing is not certain."""
+cdef struct Places:
+    Py_ssize_t* at  # start, end, start, end ...
+    Py_ssize_t count, room
+
+
+cdef struct Marks:
+    Places slots
+    Places parameters
+    Places comments
+    u8* is_number  # of each slot
+    Py_ssize_t room
+    int depth, deepest
+    bint has_dollar_quotes
+
+
+cdef bint _mark(Places* places, Py_ssize_t start, Py_ssize_t end) noexcept nogil:
+    """Add a place; False: there is no memory for it."""
+    cdef Py_ssize_t* larger
+    if places.count + 2 > places.room:
+        places.room = 64 if places.room == 0 else 2 * places.room
+        larger = <Py_ssize_t*>realloc(places.at, places.room * sizeof(Py_ssize_t))
+        if larger is NULL:
+            return False
+        places.at = larger
+    places.at[places.count] = start
+    places.at[places.count + 1] = end
+    places.count += 2
+    return True
+
+
+cdef bint _mark_slot(Marks* marks, Py_ssize_t start, Py_ssize_t end, bint number) noexcept nogil:
+    cdef u8* larger
+    cdef Py_ssize_t index = marks.slots.count // 2
+    if index == marks.room:
+        marks.room = 64 if marks.room == 0 else 2 * marks.room
+        larger = <u8*>realloc(marks.is_number, marks.room)
+        if larger is NULL:
+            return False
+        marks.is_number = larger
+    marks.is_number[index] = number
+    return _mark(&marks.slots, start, end)
+
+
+cdef bint _is_plain(const u8* s, Py_ssize_t size, bint ascii) noexcept nogil:
+    """Whether no byte stands for a literal in a template; ``ascii``: nor is beyond ASCII."""
+    cdef Py_ssize_t i
+    for i in range(size):
+        if s[i] == 1 or s[i] == 2 or (ascii and s[i] >= 0x80):
+            return False
+    return True
+
+
+cdef Py_ssize_t _cut(const u8* s, Py_ssize_t end, u8* out, Marks* marks) noexcept nogil:
+    """Write the template of ``s`` to ``out`` and return its length; -1: its lexing is not certain.
+
+    ``marks``: what else is noted, unless it is NULL.
+    """
     cdef Py_ssize_t at = 0, to = 0, start, following
     cdef bint after_string = False, string_before
     cdef u8 c, kind
     while at < end:
         c = s[at]
-        if c >= 0x80 or c == 1 or c == 2 or c == 0:
-            return -1
         kind = CLASS[c]
         start = at
         if kind & SPACE:
@@ -145,17 +201,13 @@ cdef Py_ssize_t _cut(const u8* s, Py_ssize_t end, u8* out) noexcept nogil:
             continue
         if c == c"-" and at + 1 < end and s[at + 1] == c"-":
             while at < end and s[at] != c"\n" and s[at] != c"\r":
-                if s[at] >= 0x80 or s[at] < 3:
-                    return -1
-                out[to] = s[at]
-                to += 1
                 at += 1
-            continue
-        if c == c"/" and at + 1 < end and s[at + 1] == c"*":
-            following = _skip_comment(s, at + 2, end)
-            if following < 0:
+            if marks is not NULL and not _mark(&marks.comments, start, at):
                 return -1
-            at = following
+        elif c == c"/" and at + 1 < end and s[at + 1] == c"*":
+            at = _skip_comment(s, at + 2, end)
+            if at < 0 or (marks is not NULL and not _mark(&marks.comments, start, at)):
+                return -1
         elif kind & NAME_START:
             if at + 1 < end and s[at + 1] == c"'" and c in b"eEbBxXnN":
                 return -1
@@ -166,8 +218,6 @@ cdef Py_ssize_t _cut(const u8* s, Py_ssize_t end, u8* out) noexcept nogil:
             at += 1
             while at < end and (CLASS[s[at]] & NAME_PART or s[at] == c"$"):
                 at += 1
-            if at < end and s[at] >= 0x80:
-                return -1
             after_string = False
         else:
             string_before = after_string
@@ -177,20 +227,22 @@ cdef Py_ssize_t _cut(const u8* s, Py_ssize_t end, u8* out) noexcept nogil:
                     at += 1
                     while at < end and CLASS[s[at]] & DIGIT:
                         at += 1
-                    if _starts_name(s, at, end) or (at < end and s[at] >= 0x80):
+                    if _starts_name(s, at, end):
+                        return -1
+                    if marks is not NULL and not _mark(&marks.parameters, start, at):
                         return -1
                 else:
-                    following = _skip_dollar(s, at, end)
-                    if following < 0:
+                    at = _skip_dollar(s, at, end)
+                    if at < 0:
                         return -1
-                    at = following
+                    if marks is not NULL:
+                        marks.has_dollar_quotes = True
             elif c == c"'":
                 following = _skip_string(s, at, end, c"'")
                 if following < 0 or string_before or not _is_plain_value(s, at + 1, following - 1):
                     return -1
-                for at in range(start, following):
-                    if s[at] >= 0x80 or s[at] < 3:
-                        return -1
+                if marks is not NULL and not _mark_slot(marks, start, following, False):
+                    return -1
                 at = following
                 after_string = True
                 out[to] = 2
@@ -202,7 +254,9 @@ cdef Py_ssize_t _cut(const u8* s, Py_ssize_t end, u8* out) noexcept nogil:
                     return -1
             elif kind & DIGIT or (c == c"." and at + 1 < end and CLASS[s[at + 1]] & DIGIT):
                 at = _skip_number(s, at, end)
-                if _starts_name(s, at, end) or (at < end and s[at] >= 0x80):
+                if _starts_name(s, at, end):
+                    return -1
+                if marks is not NULL and not _mark_slot(marks, start, at, True):
                     return -1
                 out[to] = 1
                 to += 1
@@ -218,13 +272,61 @@ cdef Py_ssize_t _cut(const u8* s, Py_ssize_t end, u8* out) noexcept nogil:
                     at += 1
             else:
                 at += 1
-        while start < at:
-            if s[start] >= 0x80 or s[start] < 3:
-                return -1
-            out[to] = s[start]
-            to += 1
-            start += 1
+                if marks is not NULL and (c == c"(" or c == c"["):
+                    marks.depth += 1
+                    marks.deepest = max(marks.deepest, marks.depth)
+                elif marks is not NULL and (c == c")" or c == c"]"):
+                    marks.depth -= 1
+        memcpy(out + to, s + start, at - start)
+        to += at - start
     return to
+
+
+cdef object _pairs(const u8* s, bint ascii, Places* places):
+    """Return places as two arrays, of starts and of ends; in characters."""
+    cdef Py_ssize_t i, byte = 0, characters = 0
+    starts, ends = [], []
+    for i in range(places.count):
+        if not ascii:
+            while byte < places.at[i]:
+                characters += (s[byte] & 0xC0) != 0x80
+                byte += 1
+        else:
+            characters = places.at[i]
+        (ends if i & 1 else starts).append(characters)
+    return starts, ends
+
+
+def cut_literals(str text):
+    """See ``proxy.sql.template.cut_literals``; the parts that ``proxy.accel`` makes one of."""
+    cdef bint ascii = text.isascii()
+    cdef bytes raw = text.encode("ascii") if ascii else text.encode("utf-8", "surrogatepass")
+    cdef const u8* s = <const u8*>PyBytes_AS_STRING(raw)
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(raw), length
+    cdef Marks marks
+    cdef bytes out
+    if len(text) > MAX_TEXT or not _is_plain(s, size, False):
+        return None
+    memset(&marks, 0, sizeof(Marks))
+    out = PyBytes_FromStringAndSize(NULL, size)
+    try:
+        length = _cut(s, size, <u8*>PyBytes_AS_STRING(out), &marks)
+        if length < 0:
+            return None
+        return (
+            out[:length].decode("ascii" if ascii else "utf-8", "surrogatepass"),
+            *_pairs(s, ascii, &marks.slots),
+            PyBytes_FromStringAndSize(<char*>marks.is_number, marks.slots.count // 2),
+            bool(marks.has_dollar_quotes),
+            tuple(zip(*_pairs(s, ascii, &marks.parameters))),
+            marks.deepest,
+            tuple(zip(*_pairs(s, ascii, &marks.comments))),
+        )
+    finally:
+        free(marks.slots.at)
+        free(marks.parameters.at)
+        free(marks.comments.at)
+        free(marks.is_number)
 
 
 cpdef object query_template(bytes chunk):
@@ -236,7 +338,11 @@ cpdef object query_template(bytes chunk):
         return None
     if _length(p + 1) + 1 != size or p[size - 1] != 0:
         return None
-    length = _cut(p + HEADER, size - HEADER - 1, out)
+    if not _is_plain(p + HEADER, size - HEADER - 1, True):
+        return None
+    if memchr(p + HEADER, 0, size - HEADER - 1) is not NULL:
+        return None
+    length = _cut(p + HEADER, size - HEADER - 1, out, NULL)
     if length < 0:
         return None
     return PyBytes_FromStringAndSize(<char*>out, length)

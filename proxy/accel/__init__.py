@@ -7,11 +7,12 @@ and is not there is an error at the start.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from proxy.accel import _python
 from proxy.errors import ConfigurationError
 from proxy.meter import runs
+from proxy.sql import template
 from proxy.wire import frames
 
 if TYPE_CHECKING:
@@ -27,8 +28,23 @@ IMPLEMENTATION = "python"
 query_template: Callable[[bytes], bytes | None] = _python.query_template
 answer_rows: Callable[[bytes, bytes, bool], int] = _python.answer_rows
 extended_key: Callable[[bytes], tuple[bool, bool, bytes, bytes] | None] = _python.extended_key
+cut_literals: Callable[[str], template.Template | None] = template.cut_literals
 end_of_run: frames.EndOfRun = frames.end_of_run
 RunCharger: Callable[..., runs.RunCharger] = runs.RunCharger
+
+
+def template_from(cut: Callable[[str], Any]) -> Callable[[str], template.Template | None]:
+    """Return what makes one value of the parts that the compiled kernel gives."""
+
+    def cut_literals(text: str) -> template.Template | None:
+        found = cut(text)
+        if found is None:
+            return None
+        shown, starts, ends, is_number, *rest = found
+        return template.Template(shown, template.Slots(text, starts, ends, is_number), *rest)
+
+    return cut_literals
+
 
 if _WANTED != "python":
     try:
@@ -43,5 +59,6 @@ if _WANTED != "python":
         query_template = vigie_native.query_template
         answer_rows = vigie_native.answer_rows
         extended_key = vigie_native.extended_key  # the same values as a plain tuple
+        cut_literals = template_from(vigie_native.cut_literals)
         end_of_run = vigie_native.end_of_run
         RunCharger = vigie_native.RunCharger

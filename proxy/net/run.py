@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import resource
@@ -133,6 +134,8 @@ async def _serve(settings: Settings, policy: Policy, reread: Reread) -> None:
                 _log.info("listening on %s", shown)
         _log.info("kernel %s", accel.IMPLEMENTATION)
         _log.info("policy %s, mode %s", policy.version, settings.mode.value)
+        gc.collect()
+        gc.freeze()  # what is there now stays: to look through it again and again stalls everybody
         systemd.tell(ready=1, status=f"policy {policy.version}, mode {settings.mode.value}")
         await signals.stop.wait()
         systemd.tell(stopping=1, status="waiting for transactions to end")
@@ -176,7 +179,7 @@ def _surroundings(
     stack.callback(workers.close)
     context = Context(
         policy=policy,
-        analyser=Analyser(policy.schema_map),
+        analyser=Analyser(policy.schema_map, cut=accel.cut_literals),
         ledger=ledger,
         secret=secret,
         random_bytes=secrets.token_bytes,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import multiprocessing
+import os
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Final
@@ -12,6 +13,7 @@ from typing import Final
 from proxy.sql.worker import WorkerOutcome, parse_in_worker
 
 TEXT_SECONDS: Final = 20.0
+_NICENESS: Final = 5  # whoever sends a large text waits for it, and the others less
 _FAILED: Final = WorkerOutcome(None, "worker failed")
 _log: Final = logging.getLogger(__name__)
 
@@ -31,7 +33,9 @@ class Workers:
         pool = self._pool
         if pool is None:
             context = multiprocessing.get_context("spawn")
-            pool = self._pool = ProcessPoolExecutor(max_workers=1, mp_context=context)
+            pool = self._pool = ProcessPoolExecutor(
+                max_workers=1, mp_context=context, initializer=os.nice, initargs=(_NICENESS,)
+            )
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(TEXT_SECONDS):

@@ -17,9 +17,12 @@ from proxy.sql.facts.filters import begins_with_letter
 from proxy.sql.grammar import MAX_INLINE_BYTES, GrammarError, decode_tree, parse
 from proxy.sql.template import Template, cut_literals, display
 from proxy.sql.text import TextError, decode_text
+from proxy.sql.witness import MAX_BYTES
 from proxy.terms.facts import KeyFilter, Kind, Literal, StatementFacts
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from proxy.sql.assemble import Assembled, Slots
     from proxy.sql.catalog import Catalog
     from proxy.sql.worker import WorkerOutcome
@@ -45,9 +48,11 @@ class Analyser:
         self,
         schema_map: SchemaMap,
         *,
-        inline_bytes: int = MAX_INLINE_BYTES,
+        inline_bytes: int = MAX_BYTES,  # larger ones sqlglot is not asked about anyway
         cache_bytes: int = 64 * MIB,
+        cut: Callable[[str], Template | None] = cut_literals,
     ) -> None:
+        self._cut = cut  # the compiled one, if it is there
         self._map = schema_map
         self._inline_bytes = min(inline_bytes, MAX_INLINE_BYTES)
         self._texts: TwoGenerations[tuple[str, _State], tuple[StatementFacts, ...]]
@@ -126,7 +131,7 @@ class Analyser:
     def _find(
         self, decoded: str, raw: bytes, catalog: Catalog | None, state: _State
     ) -> tuple[StatementFacts, ...]:
-        template = cut_literals(decoded)
+        template = self._cut(decoded)
         if template is not None:
             variants = self._templates.get((template.text, state))
             for variant in (variants or {}).values():
@@ -144,9 +149,10 @@ class Analyser:
         else:
             statements = parse(decoded)
         assembled = assemble(decoded, template, statements, catalog, self._map, reduced=large)
+        alone = len(assembled) == 1 and template is not None
         facts = tuple(
             replace(
-                _with_template(entry.facts, template, alone=len(assembled) == 1),
+                _with_template(entry.facts, template if alone else self._own(entry.facts.text)),
                 shape=object(),
                 fits_template=len(assembled) == 1 and _fits(entry),
             )
@@ -155,6 +161,10 @@ class Analyser:
         if template is not None and len(facts) == 1 and assembled[0].slots is not None:
             self._keep(template, state, _Variant(facts[0], assembled[0].slots))
         return facts or (StatementFacts(Kind.EMPTY, text=decoded),)
+
+    def _own(self, text: str) -> Template | None:
+        """Return the template of a statement that is not alone in its text, to show it."""
+        return self._cut(text) if len(text) <= _MAX_SHOWN else None
 
     def _keep(self, template: Template, state: _State, variant: _Variant) -> None:
         key = (template.text, state)
@@ -214,18 +224,13 @@ def _reuse(variant: _Variant, text: str, template: Template) -> StatementFacts |
     )
 
 
-def _with_template(
-    facts: StatementFacts, template: Template | None, *, alone: bool
-) -> StatementFacts:
-    own = template if alone else None
-    if own is None and len(facts.text) <= _MAX_SHOWN:
-        own = cut_literals(facts.text)
-    shown = "" if own is None else display(own).strip()
+def _with_template(facts: StatementFacts, template: Template | None) -> StatementFacts:
+    shown = "" if template is None else display(template).strip()
     digest = blake2b((shown or facts.text).encode(errors="replace"), digest_size=8).hexdigest()
     return replace(facts, template=shown, fingerprint=digest)
 
 
 def _opaque(text: str, reason: str, at: int | None = None) -> StatementFacts:
-    return _with_template(
-        StatementFacts(Kind.OPAQUE, text=text, opaque=reason, opaque_at=at), None, alone=False
-    )
+    template = cut_literals(text) if len(text) <= _MAX_SHOWN else None
+    facts = StatementFacts(Kind.OPAQUE, text=text, opaque=reason, opaque_at=at)
+    return _with_template(facts, template)

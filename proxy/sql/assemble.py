@@ -218,12 +218,12 @@ def _places(text: str, encoded: bytes, template: Template | None) -> dict[int, i
     if template is None:
         return {}
     if len(encoded) == len(text):
-        return {slot.start: index for index, slot in enumerate(template.slots)}
+        return dict(zip(template.slots.starts, range(len(template.slots)), strict=True))
     places: dict[int, int] = {}
     position = offset = 0
-    for index, slot in enumerate(template.slots):
-        offset += len(text[position : slot.start].encode())
-        position = slot.start
+    for index, start in enumerate(template.slots.starts):
+        offset += len(text[position:start].encode())
+        position = start
         places[offset] = index
     return places
 

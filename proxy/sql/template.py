@@ -10,8 +10,9 @@ Source: PostgreSQL 15, ``src/backend/parser/scan.l``.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, overload
 
 MAX_TEMPLATE_CHARACTERS: Final = 65536
 # Not valid in SQL outside of literals, comments and quoted names; a text with one has no template.
@@ -31,7 +32,7 @@ _TOKENS: Final = re.compile(
   | (?P<number>(?:\d+(?:\.(?!\.)\d*)?|\.\d+)(?:[eE][+-]?\d+)?)
   | (?P<other>[^\x01\x02])
     """,
-    re.VERBOSE | re.DOTALL,
+    re.VERBOSE | re.DOTALL | re.ASCII,
 )
 _SEPARATORS: Final = frozenset(",;.:")
 _OPERATOR: Final = frozenset("+-*/<>=~!@#%^&|`?")
@@ -49,12 +50,49 @@ class Slot:
     is_number: bool
 
 
+class Slots(Sequence[Slot]):
+    """The literals of a text in order; a value is read only when it is asked for."""
+
+    __slots__ = ("_is_number", "_text", "ends", "starts")
+
+    def __init__(
+        self, text: str, starts: Sequence[int], ends: Sequence[int], is_number: Sequence[int]
+    ) -> None:
+        self._text = text
+        self.starts = starts
+        self.ends = ends
+        self._is_number = is_number
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    @overload
+    def __getitem__(self, index: int) -> Slot: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Slot]: ...
+
+    def __getitem__(self, index: int | slice) -> Slot | Sequence[Slot]:
+        if isinstance(index, slice):
+            return [self[one] for one in range(*index.indices(len(self)))]
+        start, end = self.starts[index], self.ends[index]
+        if self._is_number[index]:
+            return Slot(self._text[start:end], start, end, is_number=True)
+        value = self._text[start + 1 : end - 1].replace("''", "'")
+        return Slot(value, start, end, is_number=False)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Slots) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
 @dataclass(frozen=True, slots=True)
 class Template:
     """A text with every literal cut out, and the literals in order."""
 
     text: str
-    slots: tuple[Slot, ...]
+    slots: Slots
     has_dollar_quotes: bool = False
     parameters: tuple[tuple[int, int], ...] = ()  # (start, end) of each $n
     depth: int = 0  # deepest nesting of brackets
@@ -76,7 +114,10 @@ def display(template: Template) -> str:
 
     A comment may hold what a literal held: the name that was searched for, the whole statement.
     """
-    text, slots = template.text, iter(template.slots)
+    text = template.text
+    if not template.comments:
+        return text.replace(_NUMBER, "?").replace(_STRING, "?")
+    slots = iter(template.slots)
     slot = next(slots, None)
     parts: list[str] = []
     copied = shortened = 0
@@ -96,7 +137,9 @@ class _Cutter:
     def __init__(self, text: str) -> None:
         self.text = text
         self.parts: list[str] = []
-        self.slots: list[Slot] = []
+        self.starts: list[int] = []
+        self.ends: list[int] = []
+        self.is_number = bytearray()
         self.parameters: list[tuple[int, int]] = []
         self.comments: list[tuple[int, int]] = []
         self.copied = 0  # characters of the text already in parts
@@ -123,7 +166,7 @@ class _Cutter:
         self.parts.append(text[self.copied :])
         return Template(
             "".join(self.parts),
-            tuple(self.slots),
+            Slots(text, self.starts, self.ends, self.is_number),
             self.dollar_quotes,
             tuple(self.parameters),
             self.deepest,
@@ -144,14 +187,14 @@ class _Cutter:
                 if string_before:
                     return None  # two strings with only space between may be one
                 self.after_string = True
-                value = self.text[start + 1 : end - 1].replace("''", "'")
+                value = self.text[start + 1 : end - 1]
                 if "$" in value or "--" in value or "/*" in value:
                     return None  # sqlglot may see another statement than for other values
-                return self._cut_out(Slot(value, start, end, is_number=False))
+                return self._cut_out(start, end, is_number=False)
             case "number":
                 if _NAME_START.match(self.text, end):
                     return None  # 0x1, 1_000 and 1from differ between versions
-                return self._cut_out(Slot(self.text[start:end], start, end, is_number=True))
+                return self._cut_out(start, end, is_number=True)
             case "prefixed":
                 return None
             case "parameter":
@@ -201,9 +244,11 @@ class _Cutter:
         self.comments.append((start, position))
         return position
 
-    def _cut_out(self, slot: Slot) -> int:
-        self.parts.append(self.text[self.copied : slot.start])
-        self.parts.append(_NUMBER if slot.is_number else _STRING)
-        self.copied = slot.end
-        self.slots.append(slot)
-        return slot.end
+    def _cut_out(self, start: int, end: int, *, is_number: bool) -> int:
+        self.parts.append(self.text[self.copied : start])
+        self.parts.append(_NUMBER if is_number else _STRING)
+        self.copied = end
+        self.starts.append(start)
+        self.ends.append(end)
+        self.is_number.append(is_number)
+        return end

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from proxy.terms.column_class import ColumnClass
 from proxy.terms.unknown import UNKNOWN, Unknown
@@ -108,8 +108,7 @@ class Parameter:
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class Literal:
+class Literal(NamedTuple):
     """A constant of the text. ``slot`` is its place among the literals of the template."""
 
     value: str

@@ -8,10 +8,11 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from proxy.accel import _python
+from proxy.accel import _python, template_from
+from proxy.sql.template import MAX_TEMPLATE_CHARACTERS, cut_literals
 from proxy.wire.encode import bind, describe_portal, execute, frame, parse, query
 
 if TYPE_CHECKING:
@@ -135,3 +136,15 @@ def test_answers_are_equal(tags: list[str], body: bytes, may_have_rows: bool, cu
     for one in (chunk, chunk + ready, chunk[:cut_at], (chunk + ready)[:cut_at]):
         expected = _python.answer_rows(one, head, may_have_rows)
         assert compiled.answer_rows(one, head, may_have_rows) == expected
+
+
+@settings(max_examples=500)
+@given(TEXTS | st.text(st.sampled_from("a1.'\"$-/*é€٣\n;()\ud800"), max_size=30))
+@example("select 1٣")
+@example("select 'é', 7 -- é\n, $1é")
+@example("é" * MAX_TEMPLATE_CHARACTERS + " 1")
+def test_literals_are_cut_the_same(text: str) -> None:
+    """Template, slots, parameters, depth and comments: equal, beyond ASCII as well."""
+    found = template_from(compiled.cut_literals)(text)
+
+    assert found == cut_literals(text)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from proxy.sql.facts.tree import Node, constant_text, unwrap, walk, without_casts
 from proxy.terms.facts import Literal, Parameter
@@ -16,8 +15,7 @@ MOST_KEYS: Final = 10_000  # more are no bound worth having
 _ROW_DEPENDENT: Final = frozenset({"ColumnRef", "SubLink", "SetToDefault", "CurrentOfExpr"})
 
 
-@dataclass(frozen=True, slots=True)
-class Constant:
+class Constant(NamedTuple):
     """A literal or parameter; ``location``: its byte in the text, None for a parameter."""
 
     value: Literal | Parameter
@@ -44,10 +42,7 @@ def read_constants(nodes: Sequence[Node]) -> list[Constant] | None:
             return None
         if many is not None:  # a long list that the worker made short
             values, places = many.get("values", ()), many.get("locations", ())
-            found.extend(
-                Constant(Literal(str(value)), int(place))
-                for value, place in zip(values, places, strict=True)
-            )
+            found += map(Constant, map(Literal, map(str, values)), map(int, places))
             continue
         one = read_constant(node)
         if one is None:

@@ -161,8 +161,9 @@ def _key_constants(
                 if constant is not None and (key := key_column(reading, side, scope)):
                     return key, [constant], False
         case "AEXPR_IN":
-            constants = read_constants(right.get("List", {}).get("items", ()))
-            if constants and (key := key_column(reading, left, scope)):
+            key = key_column(reading, left, scope)  # first: the list may be long
+            constants = read_constants(right.get("List", {}).get("items", ())) if key else None
+            if key and constants:
                 return key, constants, False
         case "AEXPR_OP_ANY":
             array = without_casts(right).get("A_ArrayExpr")
