@@ -72,6 +72,11 @@ def _row_bound(facts: StatementFacts, _: Principal) -> FactValue:
     return BOUND if isinstance(facts.row_bound, Parameter) else facts.row_bound
 
 
+def _keys_named(facts: StatementFacts, _: Principal) -> FactValue:
+    found = facts.keys_named
+    return BOUND if isinstance(found, Parameter) else found
+
+
 def _text(doc: str, read: _Read, values: type[StrEnum] | None = None) -> Fact:
     closed = frozenset(one.value for one in values) if values else frozenset()
     return Fact(FactType.TEXT, doc, read, closed)
@@ -133,6 +138,15 @@ FACTS: Final[Mapping[str, Fact]] = {
         "rows that the planner expects; absent if it was not asked. A small one proves nothing",
         lambda f, _: f.estimated_rows,
         observed=False,
+    ),
+    "keys_named": Fact(
+        FactType.NUMBER,
+        "constant keys that the predicates name; unknown, but not absent, before they are bound",
+        _keys_named,
+        observed=False,
+    ),
+    "probes_identity": _boolean(
+        "asks for a part of one identity and shows next to nothing", lambda f, _: f.probes_identity
     ),
     "folds": _boolean("values of many rows are put in one value", lambda f, _: f.folds),
     "side_doors": _set(

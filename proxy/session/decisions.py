@@ -142,7 +142,7 @@ class Decisions:
         if failed and self._context.on_internal_error is Action.ALLOW:
             return Judgement(Action.FLAG, 0, (replace(ERROR_FINDING, action=Action.FLAG),)), True
         known = self._context.judgements
-        key = (self.principal, facts.shape, facts.row_bound)
+        key = (self.principal, (facts.shape, facts.keys_named), facts.row_bound)
         try:
             judgement = None if facts.shape is None else known.get(key)
             if judgement is None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from proxy.errors import WireError
 from proxy.session.asking import Asking
-from proxy.session.bound_keys import row_limit
+from proxy.session.bound_keys import named_keys, row_limit
 from proxy.session.commands import AskWorker
 from proxy.session.completions import may_change_session
 from proxy.session.decisions import PASSES, Decision
@@ -30,6 +30,7 @@ from proxy.session.refusal import Refusal, malformed, missing
 from proxy.session.showing import Showing
 from proxy.session.statements import Portal, Prepared, unknown_name
 from proxy.terms.facts import Kind, Parameter, StatementFacts
+from proxy.terms.unknown import UNKNOWN
 from proxy.wire.encode import describe_portal
 from proxy.wire.frames import HEADER_BYTES, Frame, Piece, Run
 from proxy.wire.frontend import (
@@ -283,8 +284,8 @@ class Inbound:
         if state.doomed is not None:
             self._send_bind(frame, portal_name, name, portal, None)
             return
-        (resolved,) = self._names.resolve_ahead([_with_limit(portal.facts, bind)])
-        decision = self._asking.decide([resolved])
+        (resolved,) = self._names.resolve_ahead([portal.facts])
+        decision = self._asking.decide([_with_keys(_with_limit(resolved, bind), bind)])
         if self._terminates(decision):
             return
         self._send_bind(frame, portal_name, name, portal, decision.refusal)
@@ -398,3 +399,11 @@ def _with_limit(facts: StatementFacts, bind: Bind) -> StatementFacts:
     except ValueError:
         return facts
     return replace(facts, row_bound=bound)
+
+
+def _with_keys(facts: StatementFacts, bind: Bind) -> StatementFacts:
+    """Return the facts with how many keys the arrays hold that are bound."""
+    if not any(key.is_array for key in facts.key_filters):
+        return facts
+    keys = named_keys(facts, bind.parameters, bind.formats)
+    return replace(facts, bound_keys=len(keys) if keys else UNKNOWN)

@@ -12,9 +12,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-from proxy.terms.facts import Kind, StatementFacts
+from proxy.sql import bound_of_literal
+from proxy.terms.facts import KeyFilter, Kind, Literal, Parameter, StatementFacts
+from proxy.terms.unknown import UNKNOWN, Unknown
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from proxy.session.results import Result
     from proxy.sql import Catalog
 
@@ -22,6 +26,7 @@ T = TypeVar("T")
 # A peer may make as many as the backend allows; beyond these the oldest are forgotten.
 MAX_NAMES: Final = 10_000
 MAX_NAMES_BYTES: Final = 1 << 26
+_NO_PARAMETER: Final = Parameter(0)  # stands for a value that cannot be read
 # What may be run under a name: anything else there may have made or dropped names itself.
 PLAIN: Final = frozenset(
     {Kind.SELECT, Kind.INSERT, Kind.UPDATE, Kind.DELETE, Kind.MERGE, Kind.SHOW, Kind.OPAQUE}
@@ -196,6 +201,8 @@ def run_by(facts: StatementFacts, inner: StatementFacts) -> StatementFacts:
     FETCH has a row bound of its own, the smaller of the two holds.
     """
     inner = plain(inner)
+    if facts.kind is Kind.EXECUTE:
+        inner = _with_values(inner, facts.execute_values)
     bound = inner.row_bound
     if isinstance(facts.row_bound, int) and not (
         isinstance(bound, int) and bound < facts.row_bound
@@ -213,3 +220,25 @@ def run_by(facts: StatementFacts, inner: StatementFacts) -> StatementFacts:
         spans=(),
         shape=None,
     )
+
+
+def _with_values(
+    inner: StatementFacts, values: Sequence[Literal | Parameter | Unknown | None]
+) -> StatementFacts:
+    """Return the facts of a prepared statement with the values that EXECUTE gives it."""
+
+    def given(parameter: Parameter) -> Literal | Parameter | Unknown | None:
+        return values[parameter.number - 1] if 0 < parameter.number <= len(values) else UNKNOWN
+
+    def put(key: KeyFilter) -> KeyFilter:
+        found = [given(one) if isinstance(one, Parameter) else one for one in key.values]
+        named = (one for one in found if one is not None)  # nothing is equal to NULL
+        return replace(
+            key, values=tuple(one if one is not UNKNOWN else _NO_PARAMETER for one in named)
+        )
+
+    bound: int | Parameter | Unknown | None = inner.row_bound
+    if isinstance(bound, Parameter):
+        value = given(bound)
+        bound = bound_of_literal(value) if isinstance(value, Literal) else value
+    return replace(inner, key_filters=tuple(map(put, inner.key_filters)), row_bound=bound)

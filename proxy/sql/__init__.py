@@ -6,5 +6,13 @@ from proxy.sql.analyse import Analyser
 from proxy.sql.catalog import Catalog
 from proxy.sql.catalog_build import build_catalog
 from proxy.sql.catalog_query import CATALOG_QUERY, SESSION_QUERY
+from proxy.sql.facts.bounds import bound_of_literal
 
-__all__ = ["CATALOG_QUERY", "SESSION_QUERY", "Analyser", "Catalog", "build_catalog"]
+__all__ = [
+    "CATALOG_QUERY",
+    "SESSION_QUERY",
+    "Analyser",
+    "Catalog",
+    "bound_of_literal",
+    "build_catalog",
+]

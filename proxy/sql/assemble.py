@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from proxy.sql.facts.filters import begins_with_letter
+from proxy.sql.facts.probing import probes_identity
 from proxy.sql.facts.queries import read_query
 from proxy.sql.facts.reading import Reading
 from proxy.sql.facts.relations import note_read, resolve
@@ -175,6 +176,8 @@ def _facts(
         cursor=outline.cursor,
         holds=outline.holds,
         prepared=outline.prepared,
+        execute_values=outline.execute_values,
+        probes_identity=probes_identity(reading, outline.result, output),
         discards=outline.discards,
         rolls_back_to=outline.rolls_back_to,
         copy_format=outline.copy_format,

@@ -189,6 +189,10 @@ class StatementFacts:
     cursor: str | None = None  # DECLARE, FETCH, CLOSE
     holds: bool = False  # DECLARE ... WITH HOLD: outlives its transaction
     prepared: str | None = None  # PREPARE, EXECUTE, DEALLOCATE
+    # EXECUTE's values in order: a constant, None for NULL, unknown for a computed one
+    execute_values: tuple[Literal | Parameter | Unknown | None, ...] = ()
+    bound_keys: int | Unknown | None = None  # how many keys the arrays that were bound hold
+    probes_identity: bool = False  # asks for a part of an identity, and shows next to nothing
     discards: bool = False  # DISCARD ALL: names of statements and cursors are gone
     rolls_back_to: bool = False  # ROLLBACK TO SAVEPOINT: younger cursors are gone
     copy_format: CopyFormat | None = None  # of COPY to the frontend
@@ -198,6 +202,21 @@ class StatementFacts:
     # facts that were put together elsewhere. It stands for them as a key of caches.
     shape: object | None = field(default=None, compare=False, repr=False)
     fits_template: bool = False  # no fact depends on a literal: they hold for the whole template
+
+    @property
+    def keys_named(self) -> int | Parameter | Unknown:
+        """How many keys the predicates name; a parameter: an array of them that is bound later."""
+        total = 0
+        for key in self.key_filters:
+            if not key.is_array:
+                total += len(key.values)
+                continue
+            for value in key.values:
+                if isinstance(value, Literal):
+                    total += value.value.count(",") + 1
+                elif self.bound_keys is None:
+                    return value
+        return total if self.bound_keys is None else self.bound_keys
 
     @property
     def reads_subjects(self) -> bool:

@@ -242,12 +242,7 @@ def test_a_refused_name_stays_free(lab: Lab, enforcing: VigieProcess) -> None:
 
 @pytest.mark.parametrize(
     "by_bind",
-    [
-        pytest.param(
-            False, marks=pytest.mark.xfail(reason="values of EXECUTE are not read as bounds yet")
-        ),
-        True,
-    ],
+    [False, True],
 )
 def test_a_bound_limit_of_what_sql_prepared_is_refused(
     lab: Lab, enforcing: VigieProcess, by_bind: bool

@@ -6,7 +6,8 @@ import pytest
 
 from proxy.session import statements
 from proxy.session.statements import Portal, Prepared, Registry, plain, run_by
-from proxy.terms.facts import Kind, StatementFacts
+from proxy.terms.facts import KeyFilter, Kind, Literal, Parameter, StatementFacts
+from proxy.terms.unknown import UNKNOWN, Unknown
 
 ONE = StatementFacts(Kind.SELECT, text="select 1")
 
@@ -69,3 +70,30 @@ def test_the_smaller_bound_holds(own: int | None, inner: int | None, expected: i
     )
 
     assert found.row_bound == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "bound", "keys"),
+    [
+        ((Literal("20"), Literal("7")), 20, (Literal("7"),)),
+        ((Literal("100000"), Parameter(3)), 100000, (Parameter(3),)),
+        ((None, None), None, ()),
+        ((UNKNOWN, UNKNOWN), UNKNOWN, (Parameter(0),)),
+        ((), UNKNOWN, (Parameter(0),)),
+    ],
+)
+def test_the_values_of_execute_are_bounds_and_keys(
+    values: tuple[Literal | Parameter | Unknown | None, ...],
+    bound: object,
+    keys: tuple[Literal | Parameter, ...],
+) -> None:
+    """A constant is read; NULL is no limit and no key; what is computed is unknown."""
+    inner = StatementFacts(
+        Kind.SELECT,
+        row_bound=Parameter(1),
+        key_filters=(KeyFilter("patient.id", (Parameter(2),)),),
+    )
+
+    found = run_by(StatementFacts(Kind.EXECUTE, prepared="p", execute_values=values), inner)
+
+    assert (found.row_bound, found.key_filters[0].values) == (bound, keys)

@@ -5,20 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from proxy.sql.facts.bounds import is_one_subject_per_row
+from proxy.sql.facts.constants import read_constant
 from proxy.sql.facts.filters import conjuncts, read_conditions
 from proxy.sql.facts.outline import QUERIES, Outline, name_of, read_as
 from proxy.sql.facts.outputs import value_of
 from proxy.sql.facts.relations import STATISTICS, read_relation
 from proxy.sql.facts.scope import Result, Scope
-from proxy.sql.facts.tree import Node, strings, unwrap
+from proxy.sql.facts.tree import Node, strings, unwrap, without_casts
 from proxy.sql.facts.value import Named
 from proxy.sql.facts.writes import note_write
 from proxy.terms.facts import CopyFormat, Kind, SideDoor
+from proxy.terms.unknown import UNKNOWN, Unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from proxy.sql.facts.reading import Reading
+    from proxy.terms.facts import Literal, Parameter
 
 
 _HOLD: Final = 0x0020  # CURSOR_OPT_HOLD of parsenodes.h
@@ -97,10 +100,19 @@ def read_declare(reading: Reading, body: Node) -> Outline:
 def read_execute(reading: Reading, body: Node) -> Outline:
     """Return the outline of EXECUTE; the session knows what was prepared."""
     outline = Outline(Kind.EXECUTE, returns_rows=True, prepared=str(body.get("name", "")))
-    values = [value_of(reading, parameter, Scope()) for parameter in body.get("params", ())]
+    parameters: Sequence[Node] = body.get("params", ())
+    outline.execute_values = tuple(_execute_value(parameter) for parameter in parameters)
+    values = [value_of(reading, parameter, Scope()) for parameter in parameters]
     if not all(value.tells_nothing for value in values):
         outline.opaque = "parameters computed from what cannot be read"
     return outline
+
+
+def _execute_value(node: Node) -> Literal | Parameter | Unknown | None:
+    if without_casts(node).get("A_Const", {}).get("isnull"):
+        return None
+    constant = read_constant(node)
+    return UNKNOWN if constant is None else constant.value
 
 
 _FETCH_ALL: Final = 2**31

@@ -79,7 +79,7 @@ def aggregate_value(
     if name in FOLDING:
         return fold(everything)
     if name in COUNTING or name in RANKING:
-        asked = _asked(arguments, conditions)
+        asked = combine([_asked(arguments, conditions), *level.row_counts])
         return asked if by_subject or _is_invertible(asked) else NOTHING
     if name in STATISTICAL:
         keeps = by_subject or _is_invertible(everything)

@@ -17,6 +17,7 @@ from proxy.sql.facts.filters import (
 from proxy.sql.facts.functions import note_function
 from proxy.sql.facts.mapped import mapped_columns
 from proxy.sql.facts.outputs import value_of
+from proxy.sql.facts.probing import note_row_count
 from proxy.sql.facts.relations import read_relation
 from proxy.sql.facts.scope import Cte, Item, Scope
 from proxy.sql.facts.session import note_special_call
@@ -82,7 +83,9 @@ def _read_item(reading: Reading, kind: str, body: Node, scope: Scope) -> Item:
         case "RangeTableSample":
             inner_kind, inner = unwrap(body.get("relation", {}))
             for part in (*body.get("args", ()), body.get("repeatable")):
-                value_of(reading, part, scope)
+                value = value_of(reading, part, scope)
+                if not value.tells_nothing:
+                    reading.level.row_counts.append(note_row_count(reading, value))
             item = _read_item(reading, inner_kind, inner, scope)
             alias = inner.get("alias", {})
             return item.renamed(str(alias.get("aliasname", "")), strings(alias.get("colnames", ())))
@@ -227,6 +230,9 @@ def _read_call(
         return None, UNKNOWN_VALUE
     note_special_call(reading, name, nodes, values)
     value = combine(values)
+    if not value.tells_nothing:
+        counted = note_row_count(reading, value) if name == "generate_series" else derive(value)
+        reading.level.row_counts.append(counted)
     if name in _ONE_COLUMN:
         return tuple(Named(alias or name, value) for _ in range(_width(name, nodes))), value
     return None, value

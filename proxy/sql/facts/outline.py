@@ -10,7 +10,7 @@ from proxy.sql.facts.queries import read_query
 from proxy.sql.facts.scope import Result
 from proxy.sql.facts.tree import Node, unwrap
 from proxy.sql.facts.writes import note_staging
-from proxy.terms.facts import CopyFormat, Kind, Parameter
+from proxy.terms.facts import CopyFormat, Kind, Literal, Parameter
 from proxy.terms.relation import Relation
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class Outline:
     cursor: str | None = None
     holds: bool = False
     prepared: str | None = None
+    execute_values: tuple[Literal | Parameter | Unknown | None, ...] = ()
     discards: bool = False
     rolls_back_to: bool = False
     copy_format: CopyFormat | None = None

@@ -8,6 +8,7 @@ from proxy.sql.facts.column_names import column_name
 from proxy.sql.facts.folding import AGGREGATES, aggregate_value
 from proxy.sql.facts.functions import note_function, note_operator
 from proxy.sql.facts.mapped import mapped_call
+from proxy.sql.facts.probing import note_test
 from proxy.sql.facts.relations import STATISTICS, STATISTICS_VALUES
 from proxy.sql.facts.session import note_special_call
 from proxy.sql.facts.side_doors import doors_of_function
@@ -60,6 +61,7 @@ def value_of(reading: Reading, node: Node | None, scope: Scope) -> Value:
         case "A_Expr":
             known = _note_operator(reading, body.get("name", ()))
             sides = _each(reading, (body.get("lexpr"), body.get("rexpr")), scope)
+            note_test(reading, body, sides, lambda side: value_of(reading, side, scope))
             return combine(sides) if known else UNKNOWN_VALUE
         case "NullTest":
             tested = value_of(reading, body.get("arg"), scope)

@@ -16,6 +16,7 @@ from proxy.sql.facts.filters import (
 from proxy.sql.facts.folding import fold_recursive
 from proxy.sql.facts.from_clause import read_from
 from proxy.sql.facts.outputs import read_targets, value_of
+from proxy.sql.facts.probing import note_row_count
 from proxy.sql.facts.scope import Cte, Result, Scope
 from proxy.sql.facts.tree import Node, strings, unwrap, wrapped_children
 from proxy.sql.facts.value import NOTHING, Named, Value, combine, unite
@@ -58,21 +59,31 @@ def read_query(
             result = _read_values(reading, body, scope, level)
         else:
             result = _read_select(reading, body, scope, level)
-        _read_tail(reading, body, scope)
+        level.row_counts += _read_tail(reading, body, scope)
     finally:
         reading.level = outside
+    result = _with_row_count(result, level)
     return replace(result, outer=tuple(scope.outer))
 
 
-def _read_tail(reading: Reading, body: Node, scope: Scope) -> None:
-    """Read what orders and bounds: it gives no values, but may call functions."""
+def _with_row_count(result: Result, level: Level) -> Result:
+    """Return what the query gives where a subject's value says how many rows there are."""
+    if not level.row_counts or (result.one_row and not result.columns):
+        return result
+    columns = tuple(
+        Named(column.name, combine([column.value, *level.row_counts])) for column in result.columns
+    )
+    return result if level.aggregates and not level.grouped else replace(result, columns=columns)
+
+
+def _read_tail(reading: Reading, body: Node, scope: Scope) -> list[Value]:
+    """Read what orders and bounds; return the values of subjects in LIMIT and OFFSET."""
     outside, mixes = reading.level, reading.mixes
     reading.level = reading.new_level(counts=False)
     for sort in body.get("sortClause", ()):
         by = sort.get("SortBy", {})
         value_of(reading, by.get("node"), scope)
-    for part in ("limitCount", "limitOffset"):
-        value_of(reading, body.get(part), scope)
+    limits = [value_of(reading, body.get(part), scope) for part in ("limitCount", "limitOffset")]
     for distinct in body.get("distinctClause", ()):
         value_of(reading, distinct, scope)
     for window in body.get("windowClause", ()):
@@ -81,6 +92,7 @@ def _read_tail(reading: Reading, body: Node, scope: Scope) -> None:
     reading.level = outside
     if not reading.unknown_functions and not reading.unknown_relations:
         reading.mixes = mixes
+    return [note_row_count(reading, value) for value in limits if not value.tells_nothing]
 
 
 def _read_select(reading: Reading, body: Node, scope: Scope, level: Level) -> Result:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from proxy.sql.catalog import Catalog
     from proxy.sql.facts.scope import Result, Scope
     from proxy.sql.facts.tree import Node
+    from proxy.sql.facts.value import Value
     from proxy.terms.facts import KeyFilter, SideDoor
     from proxy.terms.relation import Relation
     from proxy.terms.schema_map import SchemaMap
@@ -51,6 +52,7 @@ class Level:
     splits_by_subject: bool = False  # grouped by, or filtered to, single subjects
     groups_are_subjects: bool = False  # a GROUP BY item is a stored subject key
     aggregates: bool = False
+    row_counts: list[Value] = field(default_factory=list)  # values that say how many rows there are
     joined: SubjectFilter = SubjectFilter.NONE  # how the ON of inner joins narrows
 
 
@@ -78,6 +80,9 @@ class Reading:
     seeds: set[int] = field(default_factory=set)  # occurrences held by a key filter
     filtered: set[tuple[int, int]] = field(default_factory=set)  # (level, occurrence) by WHERE
     key_filters: list[tuple[KeyFilter, tuple[int | None, ...]]] = field(default_factory=list)
+    tests_parts: bool = False  # compares a computed part of an identity
+    spells_rows: bool = False  # an identity says how many rows there are, or how long it takes
+    tests_order: bool = False  # compares an identity by order or pattern
     mixes: bool = False  # a row may hold values of several subjects of one occurrence
     stages: bool = False
     changes_catalog: bool = False

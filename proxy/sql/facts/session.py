@@ -27,6 +27,9 @@ _STATE: Final = _LEXER | {
     "session_authorization",
     "client_encoding",
 }
+_SLEEPS: Final = frozenset({"pg_sleep", "pg_sleep_for", "pg_sleep_until"})
+_SEEN_ELSEWHERE: Final = frozenset({"setval", "setseed"})
+_LOCKS: Final = ("pg_advisory_", "pg_try_advisory_")
 _NO_ROLE: Final = frozenset({"none", "default"})
 
 
@@ -77,6 +80,12 @@ def note_special_call(
     elif name == "pg_notify":
         if len(nodes) > 1 and (not values[1].tells_nothing or _reads_rows(nodes[1])):
             reading.side_doors.add(SideDoor.NOTIFY)
+    elif name in _SLEEPS:
+        reading.spells_rows |= any(not value.tells_nothing for value in values)
+    elif name in _SEEN_ELSEWHERE or name.startswith(_LOCKS):
+        # a sequence, a lock: other sessions see the number
+        if any(not value.tells_nothing for value in values):
+            reading.side_doors.add(SideDoor.SETTING_CHANNEL)
     elif name == "ts_rewrite" and len(nodes) < _THREE:
         reading.side_doors.add(SideDoor.SQL_TEXT)
 
