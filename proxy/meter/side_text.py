@@ -22,8 +22,13 @@ if TYPE_CHECKING:
 _TEXTS: Final = "MDHWq"  # message, detail, hint, context, internal query
 _NAMES: Final = "sctdn"  # schema, column, table, data type, constraint
 _PAIR: Final = 2
-# data_exception, integrity_constraint_violation, with check option: their texts quote values.
-_QUOTING: Final = ("22", "23", "44")
+# Classes whose texts hold no value of a row: success, connection, transaction state, login,
+# rollback, resources, operator intervention, system. A value that was cast to a name of something
+# (nir::regclass) is quoted under any other code.
+_WITHOUT_VALUES: Final = frozenset(
+    {"00", "08", "25", "26", "28", "2D", "3B", "40", "53", "55", "57", "58", "72", "F0", "XX"}
+)
+_AT_RUN_TIME: Final = frozenset({"22", "23", "44"})
 _OWN_CODE: Final = frozenset({Kind.DO, Kind.CALL, Kind.FUNCTION_CALL, Kind.OPAQUE})
 _QUOTED: Final = re.compile(
     rb'"([^"]*)"|\(([^()]*)\)|:\s(.*)$|\xab\s?([^\xbb]*?)\s?\xbb', re.DOTALL
@@ -36,7 +41,7 @@ def disclosed_bytes(
     """Return how many bytes of an ErrorResponse or NoticeResponse may be subjects' data.
 
     Args:
-        fields: of the message, by letter.
+        fields: of the message, by letter; ``P``: it points into the statement.
         facts: of the statement that runs.
         sent: what the frontend sent for it: text and parameters.
     """
@@ -44,8 +49,11 @@ def disclosed_bytes(
         return 0
     if facts.opaque is not None or facts.unknown_functions or facts.kind in _OWN_CODE:
         return sum(len(fields.get(letter, b"")) for letter in _TEXTS)
-    if not fields.get("C", b"").decode("latin-1").startswith(_QUOTING):
-        return 0  # the server's own wording, names of relations and columns
+    kind = fields.get("C", b"")[:2].decode("latin-1")
+    if not kind or kind in _WITHOUT_VALUES:
+        return 0  # the server's own wording
+    if "P" in fields and kind not in _AT_RUN_TIME:
+        return 0  # it points into the text that was sent, and quotes that
     haystack = b"\0".join(sent)
     names = [fields[letter] for letter in _NAMES if fields.get(letter)]
     return sum(
