@@ -133,7 +133,8 @@ def _plan(
     foreseen = _is_foreseen(facts, columns, catalog)
     bounded = bool(fixed) and facts.bounded_by_keys and foreseen
     discloses = bool(classes & _DISCLOSING) or (
-        ColumnClass.HEALTH in classes and (bool(keys) or bool(facts.key_filters))
+        ColumnClass.HEALTH in classes
+        and (ColumnClass.KEY in classes or bool(keys) or bool(facts.key_filters))
     )
     if not discloses:
         return ChargePlan(Method.FREE, counts_rows=True)

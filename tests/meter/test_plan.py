@@ -460,3 +460,16 @@ def test_every_value_that_discloses_is_charged(
                 continue
         assert index in charged
         assert not plan.is_free
+
+
+@pytest.mark.parametrize(
+    "key", ["patient_id::text", "concat(patient_id)", "patient_id + 0", "to_json(patient_id)"]
+)
+def test_a_computed_key_names_whose_health_values_are_beside_it(facts: Facts, key: str) -> None:
+    """It cannot be read for who it is, so each row is another subject."""
+    statement = facts(f"select value, {key} from lab.resultat")
+
+    plan = plan_charge(statement, stored("resultat", "value") + computed("key"), LAB)
+
+    assert plan.method is Method.ROWS
+    assert plan.linked or plan.values

@@ -75,6 +75,9 @@ COUNTEREXAMPLES: dict[str, list[Sent]] = {
         Extended("select a.* from lab.f_inline('1900-01-01') a where a.id = $1", ("910049",)),
         "select nir from lab.patient",
     ],
+    "health values beside a key that was computed were no patient's": [
+        "select value_text, patient_id::text from lab.resultat",
+    ],
 }
 
 
