@@ -9,7 +9,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Final
 
-from hypothesis import HealthCheck, seed, settings
+from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from proxy.errors import VigieError
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str]) -> int:
             for done in range(0, options.sequences, _BATCH):
                 count = min(_BATCH, options.sequences - done)
                 _say(f"sequences {done} to {done + count}, --seed {first + done}")
-                _run(ground, count, first + done)
+                _run(ground, count, first + done, shrinks=not options.unshrunk)
                 counts = ", ".join(f"{n} {name}" for name, n in sorted(ground.totals().items()))
                 _say(f"  no leak; {counts}; {time.monotonic() - began:.0f} s")
     except KeyboardInterrupt:
@@ -58,13 +58,14 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _run(ground: Ground, count: int, number: int) -> None:
+def _run(ground: Ground, count: int, number: int, *, shrinks: bool) -> None:
     wanted = settings(
         max_examples=count,
         stateful_step_count=_STEPS,
         deadline=None,
         database=None,
         print_blob=False,
+        phases=[Phase.generate, Phase.shrink] if shrinks else [Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
     run_state_machine_as_test(seed(number)(machine_on(ground)), settings=wanted)
@@ -78,6 +79,9 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--sequences", type=int, default=1000, help="how many (1000)")
     parser.add_argument("--seed", type=int, help="of the first sequence, to see one again")
+    parser.add_argument(
+        "--unshrunk", action="store_true", help="show what breaks the bound as it was found"
+    )
     parser.add_argument(
         "--shapes",
         action="store_true",

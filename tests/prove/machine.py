@@ -146,7 +146,8 @@ class Machine(RuleBasedStateMachine):
     def nobody_has_more_than_a_budget(self) -> None:
         """The promise."""
         for books in self._books:
-            assert len(books.patients) <= BUDGET, f"{books.role} received {len(books.patients)}"
+            told = "".join(f"\n  {gain}" for gain in books.gains)
+            assert len(books.patients) <= BUDGET, f"received {len(books.patients)}:{told}"
 
     def teardown(self) -> None:
         """Leave the database as it was, and see that Vigie is well."""
@@ -162,6 +163,7 @@ class Machine(RuleBasedStateMachine):
         """Let a session act; one that was ended is gone, and what it received counts."""
         session = self._sessions[place % len(self._sessions)]
         session.books.statements += max(1, len(texts))
+        before = len(session.books.patients)
         self._wrote |= any(word in text for text in texts for word in _WRITES)
         try:
             action(session)
@@ -169,6 +171,11 @@ class Machine(RuleBasedStateMachine):
             self._sessions.remove(session)
         finally:
             session.note()
+            if len(session.books.patients) > before:
+                after = len(session.books.patients)
+                session.books.gains.append(
+                    f"{before} -> {after}: {'; '.join(texts) or 'bound again'}"
+                )
 
 
 class Ground:

@@ -26,6 +26,7 @@ class Books:
     patients: set[int] = field(default_factory=set)
     statements: int = 0
     rows: int = 0
+    gains: list[str] = field(default_factory=list)  # what brought patients that were not there
     errors: list[str] = field(default_factory=list)  # SQLSTATEs
 
 
