@@ -80,6 +80,7 @@ class _Seen:
     key_space: str | None
     packed: bool
     derived: bool
+    with_key: bool = False
 
 
 _HARMLESS: Final = _Seen(ColumnClass.NONE, None, packed=False, derived=False)
@@ -134,7 +135,7 @@ def _plan(
     bounded = bool(fixed) and facts.bounded_by_keys and foreseen
     discloses = bool(classes & _DISCLOSING) or (
         ColumnClass.HEALTH in classes
-        and (ColumnClass.KEY in classes or bool(keys) or bool(facts.key_filters))
+        and (any(column.with_key for column in seen) or bool(facts.key_filters))
     )
     if not discloses:
         return ChargePlan(Method.FREE, counts_rows=True)
@@ -194,21 +195,21 @@ def _see_stored(column: ResultColumn, catalog: Catalog | None) -> _Seen:
     origin = catalog.origin(column.table_oid, column.attribute_number)
     if origin.column_class is ColumnClass.UNKNOWN:
         return _ANYTHING  # a copy or a view, and perhaps one that folds
-    return _Seen(origin.column_class, origin.key_space, packed=False, derived=False)
+    named = origin.column_class is ColumnClass.KEY or origin.key_space is not None
+    return _Seen(origin.column_class, origin.key_space, packed=False, derived=False, with_key=named)
 
 
 def _see_computed(output: OutputColumn) -> _Seen:
-    match output.provenance:
-        case Provenance.NONE:
-            return _HARMLESS
-        case Provenance.DIRECT if output.column_class is ColumnClass.UNKNOWN:
-            return _ANYTHING
-        case Provenance.DIRECT:
-            return _Seen(output.column_class, output.key_space, packed=False, derived=False)
-        case Provenance.DERIVED:
-            return _Seen(output.column_class, None, packed=False, derived=True)
-        case Provenance.FOLDED:
-            folded = output.column_class is not ColumnClass.NONE
-            return _Seen(output.column_class, None, packed=folded, derived=True)
-        case Provenance.UNKNOWN:
-            return _ANYTHING
+    unread = output.provenance is Provenance.DIRECT and output.column_class is ColumnClass.UNKNOWN
+    if unread or output.provenance is Provenance.UNKNOWN:
+        return _ANYTHING
+    if output.provenance is Provenance.NONE:
+        return _HARMLESS
+    folded = output.provenance is Provenance.FOLDED
+    return _Seen(
+        output.column_class,
+        output.key_space if output.provenance is Provenance.DIRECT else None,
+        packed=folded and output.column_class is not ColumnClass.NONE,
+        derived=output.provenance is not Provenance.DIRECT,
+        with_key=output.with_key,
+    )

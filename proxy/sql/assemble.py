@@ -188,7 +188,12 @@ def _facts(
 def _output(column: Named) -> OutputColumn:
     value = column.value
     return OutputColumn(
-        column.name, value.provenance, value.column_class, value.sources, value.key_space
+        column.name,
+        value.provenance,
+        value.column_class,
+        value.sources,
+        value.key_space,
+        with_key=value.names_a_subject,
     )
 
 

@@ -78,6 +78,10 @@ COUNTEREXAMPLES: dict[str, list[Sent]] = {
     "health values beside a key that was computed were no patient's": [
         "select value_text, patient_id::text from lab.resultat",
     ],
+    "a key was forgotten in a union with health values": [
+        """select renseignements, patient_id::text from lab.prescription
+           union select analyse_code, length(flag)::text from lab.resultat""",
+    ],
 }
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 HOST: Final = "127.0.0.1"
-SILENCE_SECONDS: Final = 60.0  # a peer that says nothing for so long is taken for hung
+SILENCE_SECONDS: Final = 180.0  # a peer that says nothing for so long is taken for hung
 _PROTOCOL: Final = 3 << 16
 _CHUNK: Final = 1 << 18
 

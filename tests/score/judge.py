@@ -18,7 +18,7 @@ from proxy.demo.vigie_process import SITE, VigieProcess
 from proxy.policy import load_policy
 from proxy.settings import read_policy_files, read_settings
 from proxy.terms.budget import Measure
-from tests.score.attacker import Target, attack
+from tests.score.attacker import SILENT, Target, attack
 from tests.score.frontend import ClosedError, Frontend, Received, fields
 from tests.score.leak import patients_received
 from tests.score.model import AttackResult, BenignResult
@@ -71,11 +71,11 @@ def judge_attack(
 ) -> AttackResult:
     """Carry an attack out twice; ``file``: one that the database may write."""
     began = time.monotonic()
-    direct, _, _ = _attempt(case, laboratory, laboratory.port, file)
+    direct, _, before = _attempt(case, laboratory, laboratory.port, file)
     found, received, ended = _attempt(case, laboratory, vigie.port, file)
     rule, finding, message = _first_refusal(received)
     budget = budget_of(policy, case.roles)
-    fault = _ill(vigie)
+    fault = _ill(vigie) or (SILENT if SILENT in {before, ended} else "")
     if abs(direct - case.patients_leaked) > _STATISTICS_DRIFT * case.patients_leaked:
         fault = f"finds {direct} patients directly, {case.patients_leaked} expected"
     elif budget is not None and found > budget:

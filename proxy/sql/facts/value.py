@@ -33,18 +33,27 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """What an expression carries. The default is a constant: nothing of a subject."""
+    """What an expression carries. The default is a constant: nothing of a subject.
+
+    ``with_key``: a subject key went into it, whatever its class is.
+    """
 
     provenance: Provenance = Provenance.NONE
     column_class: ColumnClass = ColumnClass.NONE
     sources: frozenset[Column] = frozenset()
     key_space: str | None = None  # of a DIRECT subject key
     place: Place | None = None  # of a DIRECT column
+    with_key: bool = False
 
     @property
     def tells_nothing(self) -> bool:
         """Whether nothing of a subject is in it."""
         return self.provenance is Provenance.NONE
+
+    @property
+    def names_a_subject(self) -> bool:
+        """Whether it is a subject key, or one is in it."""
+        return self.with_key or self.column_class is ColumnClass.KEY or self.key_space is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +88,7 @@ def combine(values: Iterable[Value]) -> Value:
         provenance,
         most_sensitive(value.column_class for value in carrying),
         _union(carrying),
+        with_key=any(value.names_a_subject for value in carrying),
     )
 
 
