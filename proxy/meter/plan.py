@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 FIRST_USER_OID: Final = 16384
 _DISCLOSING: Final = frozenset({ColumnClass.IDENTITY, ColumnClass.QUASI, ColumnClass.UNKNOWN})
+_IDENTIFYING: Final = frozenset({ColumnClass.KEY, ColumnClass.QUASI, ColumnClass.IDENTITY})
 # Through these a relation of PostgreSQL's own holds subjects' data: pg_stats, pg_largeobject.
 _DATA_DOORS: Final = frozenset(
     {SideDoor.STATISTICS, SideDoor.LARGE_OBJECT, SideDoor.RAW_PAGES, SideDoor.REMOTE}
@@ -80,7 +81,7 @@ class _Seen:
     key_space: str | None
     packed: bool
     derived: bool
-    with_key: bool = False
+    identifies: bool = False
 
 
 _HARMLESS: Final = _Seen(ColumnClass.NONE, None, packed=False, derived=False)
@@ -135,7 +136,7 @@ def _plan(
     bounded = bool(fixed) and facts.bounded_by_keys and foreseen
     discloses = bool(classes & _DISCLOSING) or (
         ColumnClass.HEALTH in classes
-        and (any(column.with_key for column in seen) or bool(facts.key_filters))
+        and (any(column.identifies for column in seen) or bool(facts.key_filters))
     )
     if not discloses:
         return ChargePlan(Method.FREE, counts_rows=True)
@@ -195,8 +196,10 @@ def _see_stored(column: ResultColumn, catalog: Catalog | None) -> _Seen:
     origin = catalog.origin(column.table_oid, column.attribute_number)
     if origin.column_class is ColumnClass.UNKNOWN:
         return _ANYTHING  # a copy or a view, and perhaps one that folds
-    named = origin.column_class is ColumnClass.KEY or origin.key_space is not None
-    return _Seen(origin.column_class, origin.key_space, packed=False, derived=False, with_key=named)
+    told = origin.column_class in _IDENTIFYING or origin.key_space is not None
+    return _Seen(
+        origin.column_class, origin.key_space, packed=False, derived=False, identifies=told
+    )
 
 
 def _see_computed(output: OutputColumn) -> _Seen:
@@ -211,5 +214,5 @@ def _see_computed(output: OutputColumn) -> _Seen:
         output.key_space if output.provenance is Provenance.DIRECT else None,
         packed=folded and output.column_class is not ColumnClass.NONE,
         derived=output.provenance is not Provenance.DIRECT,
-        with_key=output.with_key,
+        identifies=output.identifies,
     )

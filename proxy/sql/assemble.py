@@ -193,7 +193,7 @@ def _output(column: Named) -> OutputColumn:
         value.column_class,
         value.sources,
         value.key_space,
-        with_key=value.names_a_subject,
+        identifies=value.tells_who,
     )
 
 

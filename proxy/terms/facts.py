@@ -136,7 +136,7 @@ class OutputColumn:
     column_class: ColumnClass  # the most sensitive class among the sources
     sources: frozenset[Column] = frozenset()
     key_space: str | None = None  # set when it is a subject key, DIRECT
-    with_key: bool = False  # a subject key went into it, whatever its class is
+    identifies: bool = False  # what tells a subject went into it, whatever its class is
 
 
 @dataclass(frozen=True, slots=True)

@@ -470,11 +470,19 @@ def test_every_value_that_discloses_is_charged(
         "select value || '/' || patient_id, 1 from lab.resultat",
         "select value, patient_id::text from resultat union all select value, flag from resultat",
         "select * from (select value, patient_id + 0 from lab.resultat) x",
+        "select birth_date::text from patient union select flag from resultat",
+        "select concat(birth_date, value) from patient p join resultat r on r.patient_id = p.id",
     ],
 )
-def test_a_computed_key_names_whose_health_values_are_beside_it(facts: Facts, text: str) -> None:
+def test_what_tells_a_subject_is_not_forgotten_beside_health_values(
+    facts: Facts, text: str
+) -> None:
     """It cannot be read for who it is: each row is another subject, each value if they mix."""
-    plan = plan_charge(facts(text), computed("value", "key"), LAB)
+    statement = facts(text)
+    assert isinstance(statement.output, tuple)
+    columns = computed(*(column.name for column in statement.output))
+
+    plan = plan_charge(statement, columns, LAB)
 
     assert plan.method in {Method.ROWS, Method.BYTES}
     assert plan.values or plan.packed

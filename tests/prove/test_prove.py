@@ -82,6 +82,9 @@ COUNTEREXAMPLES: dict[str, list[Sent]] = {
         """select renseignements, patient_id::text from lab.prescription
            union select analyse_code, length(flag)::text from lab.resultat""",
     ],
+    "a birth date was forgotten in a union with health values": [
+        "select birth_date::text from lab.patient union select flag from lab.resultat",
+    ],
 }
 
 

@@ -22,6 +22,8 @@ _RANK: Final = {
     ColumnClass.UNKNOWN: 5,
 }
 
+IDENTIFYING: Final = frozenset({ColumnClass.KEY, ColumnClass.QUASI, ColumnClass.IDENTITY})
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -35,7 +37,8 @@ class Place:
 class Value:
     """What an expression carries. The default is a constant: nothing of a subject.
 
-    ``with_key``: a subject key went into it, whatever its class is.
+    ``identifies``: something that tells who a subject is went into it, whatever its class is:
+    the class of a value made of a key or a birth date and of a result is that of the result.
     """
 
     provenance: Provenance = Provenance.NONE
@@ -43,7 +46,7 @@ class Value:
     sources: frozenset[Column] = frozenset()
     key_space: str | None = None  # of a DIRECT subject key
     place: Place | None = None  # of a DIRECT column
-    with_key: bool = False
+    identifies: bool = False
 
     @property
     def tells_nothing(self) -> bool:
@@ -51,9 +54,9 @@ class Value:
         return self.provenance is Provenance.NONE
 
     @property
-    def names_a_subject(self) -> bool:
-        """Whether it is a subject key, or one is in it."""
-        return self.with_key or self.column_class is ColumnClass.KEY or self.key_space is not None
+    def tells_who(self) -> bool:
+        """Whether a subject is told by it, or by what went into it."""
+        return self.identifies or self.column_class in IDENTIFYING or self.key_space is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,7 @@ def combine(values: Iterable[Value]) -> Value:
         provenance,
         most_sensitive(value.column_class for value in carrying),
         _union(carrying),
-        with_key=any(value.names_a_subject for value in carrying),
+        identifies=any(value.tells_who for value in carrying),
     )
 
 
