@@ -204,6 +204,75 @@ def explain_verb(
     raise typer.Exit(status)
 
 
+canary = typer.Typer(name="canary", rich_markup_mode=None, no_args_is_help=True)
+app.add_typer(canary, short_help="Plant subjects that nobody has a reason to read.")
+Url = Annotated[
+    str, typer.Option("--database", metavar="URL", help="postgresql://role@host:port/name")
+]
+File = Annotated[Path, typer.Option("--file", metavar="FILE", help="The file of the canaries.")]
+
+
+@canary.callback()
+def canary_verbs() -> None:
+    """Plant subjects that no work ever touches; whatever of one is about to leave is blocked."""
+
+
+@canary.command(
+    "plant",
+    epilog=_example(
+        "vigie canary plant --database postgresql://dba@127.0.0.1:5432/lab --file canaries.json"
+    ),
+)
+def canary_plant_verb(
+    *,
+    database: Url,
+    file: File,
+    count: Annotated[int, typer.Option(min=1, max=1000, metavar="N", help="How many.")] = 3,
+    relation: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Else that with the most identities.")
+    ] = None,
+    value: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN=VALUE", help="For a column Vigie cannot fill; repeatable."),
+    ] = None,
+    config: Config = None,
+    site: Site = None,
+) -> None:
+    """Insert invented patients and write their marks to a file that only its owner may read.
+
+    Ask the database itself, not through Vigie. Then set `canaries` to the file.
+    """
+    from proxy.cli.canary import plant
+
+    given = dict(one.split("=", 1) for one in value or [] if "=" in one)
+    if len(given) != len(value or []):
+        raise typer.BadParameter("expected COLUMN=VALUE, each column once", param_hint="--value")
+    options = Options(config, {"site": site})
+    status = plant(options, database, file, relation=relation, count=count, values=given)
+    raise typer.Exit(status)
+
+
+@canary.command("list", epilog=_example("vigie canary list --file canaries.json"))
+def canary_list_verb(*, file: File, as_json: Json = False) -> None:
+    """Tell which canaries there are, without their marks."""
+    from proxy.cli.canary import list_canaries
+
+    raise typer.Exit(list_canaries(file, as_json=as_json))
+
+
+@canary.command(
+    "verify",
+    epilog=_example(
+        "vigie canary verify --database postgresql://dba@127.0.0.1:5432/lab --file canaries.json"
+    ),
+)
+def canary_verify_verb(*, database: Url, file: File, as_json: Json = False) -> None:
+    """See that each canary still stands where it was planted, unchanged; else exit status 1."""
+    from proxy.cli.canary import verify
+
+    raise typer.Exit(verify(database, file, as_json=as_json))
+
+
 @app.command(
     "budgets",
     short_help="Tell what is used of each budget, and when it comes back.",

@@ -20,6 +20,7 @@ _COUNTED: Final = {
     Measure.BYTES: "bytes",
     Measure.STATEMENTS: "statements that read about subjects",
     Measure.QUESTIONS: "questions about subjects",
+    Measure.CANARIES: "canaries",
 }
 _BEHIND: Final = {Kind.FETCH: "its cursor's statement", Kind.EXECUTE: "the statement it runs"}
 

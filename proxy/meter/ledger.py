@@ -62,6 +62,7 @@ class Charge:
     size_bytes: int = 0
     statements: int = 0
     questions: int = 0
+    canaries: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -447,3 +448,5 @@ def _amount(measure: Measure, charge: Charge) -> int:
             return charge.statements
         case Measure.QUESTIONS:
             return charge.questions
+        case Measure.CANARIES:
+            return charge.canaries

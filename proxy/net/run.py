@@ -15,6 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from proxy import accel
+from proxy.content.canaries import CanaryWatch
 from proxy.errors import ConfigurationError
 from proxy.metrics import Metrics
 from proxy.net import clock
@@ -31,6 +32,7 @@ from proxy.net.tls import Tls
 from proxy.net.upstreams import Upstreams
 from proxy.net.workers import Workers
 from proxy.session import Admission, Context, Route
+from proxy.settings.canary_file import read_canary_file
 from proxy.sql import Analyser
 
 if TYPE_CHECKING:
@@ -191,6 +193,9 @@ def _surroundings(
         plan_seconds=settings.plan_refresh_seconds,
         routes=[_route(one) for one in settings.upstreams],
         admission=_admission(settings.limits),
+        canaries=None
+        if settings.canaries is None
+        else CanaryWatch(read_canary_file(settings.canaries)),
     )
     return Surroundings(
         context,

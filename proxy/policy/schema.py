@@ -71,7 +71,7 @@ class BudgetData(Documented):
     statement has a ``limit`` alone.
     """
 
-    measure: Literal["distinct_subjects", "rows", "bytes", "statements", "questions"]
+    measure: Literal["distinct_subjects", "rows", "bytes", "statements", "questions", "canaries"]
     roles: list[Text] | ListName | None = None
     per: Literal["everyone", "statement"] | list[GroupingName] = ["role"]
     classes: list[Literal["key", "quasi", "identity", "health"]] | None = Field(

@@ -15,6 +15,7 @@ from proxy.terms.finding import Action, Mode
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
 
+    from proxy.content.canaries import CanaryWatch
     from proxy.meter.ledger import Ledger
     from proxy.policy import Policy
     from proxy.session.routes import Route
@@ -50,6 +51,7 @@ class Context:
         judgements: by principal, shape of the facts and row bound.
         plan_seconds: how long a plan is believed; 0: the planner is never asked.
         plans: (plan, when) by reader, catalog, and text or shape of the facts.
+        canaries: what looks for planted subjects in what leaves; None: none are planted.
     """
 
     policy: Policy
@@ -76,6 +78,7 @@ class Context:
     plans: TwoGenerations[Hashable, tuple[Plan | None, float]] = field(
         default_factory=lambda: TwoGenerations(_PLANS_BYTES)
     )
+    canaries: CanaryWatch | None = None
 
     @property
     def enforces(self) -> bool:

@@ -84,7 +84,7 @@ class Lane:
             return False
         known = self._under_way[1]
         answer = accel.answer_rows(chunk, known.head, known.facts.returns_rows)
-        if answer < 0:
+        if answer < 0 or self._has_canary(chunk):
             return False
         self._under_way = None
         state = self._state
@@ -112,6 +112,10 @@ class Lane:
         chunk, _ = self._under_way
         self._under_way = None
         return chunk
+
+    def _has_canary(self, chunk: bytes) -> bool:
+        watch = self._state.context.canaries
+        return watch is not None and watch.find(chunk) is not None
 
     # learning
 

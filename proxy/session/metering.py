@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from proxy.errors import WireError
+from proxy.meter.ledger import Charge
 from proxy.meter.plan import BY_BYTES, FREE
 from proxy.meter.side_text import disclosed_bytes
 from proxy.session.bound_keys import named_keys
@@ -43,6 +44,7 @@ class Metering:
         self._state = state
         self._names = names
         self._cutting = cutting
+        self._tail = b""  # of a row in pieces
 
     # what a result will cost
 
@@ -58,7 +60,7 @@ class Metering:
                 else:
                     head.result = self._planned(facts, columns, None)
                 head.described = True
-                if self._names_are_too_much(head.result, columns, facts):
+                if self._names_are_too_much(head.result, columns, facts, frame.body):
                     return
             case DescribePending(kind="P", name=name):
                 portal = state.registry.portals.get(name)
@@ -134,13 +136,20 @@ class Metering:
         return Result(self._state.context, self._state.account, plan)
 
     def _names_are_too_much(
-        self, result: Result, columns: Sequence[ResultColumn], facts: StatementFacts
+        self,
+        result: Result,
+        columns: Sequence[ResultColumn],
+        facts: StatementFacts,
+        octets: bytes,
     ) -> bool:
-        """Charge the names of columns where they may be data; whether the result was cut."""
-        if not result.plan.everything:
-            return False
-        size = sum(len(column.name) for column in columns)
-        budget = result.admit_text(size, self._state.now)
+        """Charge the names of columns where they may be data; whether the result was cut.
+
+        ``octets``: the description as it came.
+        """
+        budget = self._charge_canary(octets)
+        if budget is None and result.plan.everything:
+            size = sum(len(column.name) for column in columns)
+            budget = result.admit_text(size, self._state.now)
         return budget is not None and self._spent(budget, facts, result)
 
     # what leaves
@@ -150,7 +159,10 @@ class Metering:
         state = self._state
         result = self.result_of(head)
         try:
-            end, budget = self._admit(shape, result)
+            budget = self._canary_in(shape)
+            end = 0
+            if budget is None:
+                end, budget = self._admit(shape, result)
         except WireError:
             raise  # the backend's fault, and nothing after it can be trusted
         except Exception as error:  # noqa: BLE001 - fail closed
@@ -167,6 +179,23 @@ class Metering:
         elif not self._spent(budget, self._running(head), result):
             result.stop_charging()
             state.to_frontend(shape.raw[end:])
+
+    def _canary_in(self, shape: Frame | Run | Piece) -> Budget | None:
+        """Look for canaries before any of this leaves; return the budget that forbids one."""
+        watch = self._state.context.canaries
+        if watch is None:
+            return None
+        octets = shape.raw
+        if isinstance(shape, Piece):  # one may stand where two pieces meet
+            octets = octets if shape.first else self._tail + octets
+            self._tail = octets[1 - watch.longest :]
+        return self._charge_canary(octets)
+
+    def _charge_canary(self, octets: bytes) -> Budget | None:
+        watch = self._state.context.canaries
+        if watch is None or watch.find(octets) is None:
+            return None
+        return self._state.account.admit(Charge(canaries=1), self._state.now)
 
     def _admit(self, shape: Frame | Run | Piece, result: Result) -> tuple[int, Budget | None]:
         now = self._state.now
@@ -204,7 +233,11 @@ class Metering:
         """Charge a NoticeResponse; whether it may leave."""
         return self._charge_text(fields) is None
 
-    def admits_setting(self, size_bytes: int) -> bool:
+    def admits_notification(self, octets: bytes) -> bool:
+        """Look at a NotificationResponse; whether it may leave."""
+        return self._charge_text({}, octets) is None
+
+    def admits_setting(self, value: str) -> bool:
         """Charge a ParameterStatus that comes while subjects are read; whether it may leave."""
         state = self._state
         head = state.pending[0] if state.pending else None
@@ -212,24 +245,30 @@ class Metering:
         done = isinstance(head, QueryPending) and head.index >= len(head.statements)
         facts = _NOBODY if head is None or done else self._running(head)
         reads = facts.reads_subjects and facts.kind is not Kind.SET
-        if not reads and not state.read_subjects:
-            return True
-        return self._charge(size_bytes, facts) is None
+        octets = value.encode()
+        size = len(octets) if reads or state.read_subjects else 0
+        return self._charge(size, facts, octets) is None
 
-    def _charge_text(self, fields: Mapping[str, bytes]) -> Refusal | None:
+    def _charge_text(self, fields: Mapping[str, bytes], octets: bytes = b"") -> Refusal | None:
         state = self._state
+        octets = octets or b"\0".join(fields.values())
         if not state.pending:
-            return None
+            return self._charge(0, _NOBODY, octets)
         head = state.pending[0]
         facts = self._running(head)
-        size = disclosed_bytes(fields, facts, self._sent(head))
-        return self._charge(size, facts) if size else None
+        size = disclosed_bytes(fields, facts, self._sent(head)) if fields else 0
+        return self._charge(size, facts, octets)
 
-    def _charge(self, size_bytes: int, facts: StatementFacts) -> Refusal | None:
+    def _charge(self, size_bytes: int, facts: StatementFacts, octets: bytes) -> Refusal | None:
+        """Charge a text by its size, and by what is in it."""
         state = self._state
+        if not size_bytes and state.context.canaries is None:
+            return None
         result = self._result(BY_BYTES)
         try:
-            budget = result.admit_text(size_bytes, state.now)
+            budget = self._charge_canary(octets)
+            if budget is None:
+                budget = result.admit_text(size_bytes, state.now)
         except Exception as error:  # noqa: BLE001 - fail closed
             return state.decisions.failed("meter", error, facts, state.out)
         if budget is None:

@@ -78,7 +78,8 @@ class Outbound:
                 self._notice(shape)
                 return
             case Tag.NOTIFICATION_RESPONSE:
-                state.to_frontend(shape.raw)
+                if self._metering.admits_notification(shape.raw):
+                    state.to_frontend(shape.raw)
                 return
             case Tag.ERROR_RESPONSE:
                 self._error(shape)
@@ -152,7 +153,7 @@ class Outbound:
             state.encoding = value
         elif name == "standard_conforming_strings":
             state.conforming = value == "on"
-        if state.own_query or self._metering.admits_setting(len(value)):
+        if state.own_query or self._metering.admits_setting(value):
             state.to_frontend(shape.raw)
 
     def _notice(self, shape: Frame | Run | Piece) -> None:

@@ -198,6 +198,7 @@ class _Loader:
             unix_socket_mode=int(data.unix_socket_mode, 8),
             frontend_tls=frontend_tls(data.frontend_tls, listen, self._complain),
             backend_tls=backend_tls(data.backend_tls, databases, self._complain),
+            canaries=_path(data.canaries),
         )
 
     def _complain(self, location: tuple[str | int, ...], what: str) -> None:

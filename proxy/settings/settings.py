@@ -103,6 +103,7 @@ class SettingsData(_Strict):
     unix_socket_mode: Annotated[str, Field(pattern=r"^0?[0-7]{3}$")] = "0660"
     frontend_tls: FrontendTlsData = Field(default_factory=FrontendTlsData)
     backend_tls: BackendTlsData = Field(default_factory=BackendTlsData)
+    canaries: Text | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +188,7 @@ class Settings:
     ``state``: the path of the file, or ``memory``. ``state_share_percent``: how much of each limit
     may be received while it cannot be written. ``secret``: the key of the hashes of subject keys;
     None: that of its file.
+    ``canaries``: the file of the planted subjects; None: there are none.
     """
 
     listen: tuple[Address, ...]
@@ -209,3 +211,4 @@ class Settings:
     frontend_tls: FrontendTls = field(default_factory=FrontendTls)
     backend_tls: BackendTls = field(default_factory=BackendTls)
     state_share_percent: int = 0
+    canaries: Path | None = None

@@ -345,7 +345,7 @@ def test_every_setting_has_a_variable() -> None:
     assert names["VIGIE_CATALOG_REFRESH_SECONDS"] == ("catalog_refresh_seconds",)
     assert names["VIGIE_BACKEND_TLS__MODE"] == ("backend_tls", "mode")
     assert names["VIGIE_PLAN_REFRESH_SECONDS"] == ("plan_refresh_seconds",)
-    assert len(names) == 37
+    assert len(names) == 38
 
 
 @pytest.mark.parametrize(
