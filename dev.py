@@ -1,11 +1,11 @@
 """Set up, try, test, check and measure Vigie; needs only Python 3.11 or later.
 
-    python3 dev.py setup | demo | test | check | bench | score | prove | lock
+    python3 dev.py setup | demo | test | check | bench | score | prove | suites | fuzz | lock
     [arguments passed on]
 
 ``setup`` makes ``.venv`` with the versions of ``requirements.lock`` and the project in it;
-``demo``, ``test``, ``check``, ``bench``, ``score`` and ``prove`` call it first. The second time it
-does nothing.
+``demo``, ``test``, ``check``, ``bench``, ``score``, ``prove``, ``suites`` and ``fuzz`` call it
+first. The second time it does nothing.
 ``lock`` resolves the dependencies of ``pyproject.toml`` again and rewrites ``requirements.lock``.
 """
 
@@ -49,7 +49,8 @@ CHECKS: Final = (
 
 def main(arguments: list[str]) -> int:
     """Carry out one verb and return its exit status."""
-    verbs = {verb.__name__: verb for verb in (setup, demo, test, check, bench, score, prove, lock)}
+    known = (setup, demo, test, check, bench, score, prove, suites, fuzz, lock)
+    verbs = {verb.__name__: verb for verb in known}
     if not arguments or arguments[0] not in verbs:
         print(__doc__.strip() if __doc__ else "")
         return 0 if arguments[:1] in (["-h"], ["--help"]) else 2
@@ -134,6 +135,18 @@ def prove(arguments: list[str]) -> int:
     """Send random statements in random sessions, and see that no budget is exceeded."""
     setup([])
     return run([PYTHON, "-m", "tests.prove", *arguments])
+
+
+def suites(arguments: list[str]) -> int:
+    """Run other people's suites direct and through Vigie; what differs is shown."""
+    setup([])
+    return run([PYTHON, "-m", "tests.suites", *arguments])
+
+
+def fuzz(arguments: list[str]) -> int:
+    """Fuzz a running Vigie from both sides, and its decoders."""
+    setup([])
+    return run([PYTHON, "-m", "tests.fuzz", *arguments])
 
 
 def lock(arguments: list[str]) -> int:
