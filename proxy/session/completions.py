@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from proxy.session.pending import Pending
     from proxy.session.results import Result
     from proxy.session.state import State
+    from proxy.terms.relation import Relation
 
 
 class Completions:
@@ -109,7 +110,7 @@ class Completions:
         state.read_subjects |= ran.reads_subjects and ran.kind is not Kind.SET
         database = state.reader.database
         if ran.stages:
-            state.context.catalogs.taint(database, ran.writes | ran.creates)
+            state.context.catalogs.taint(database, self._new_places(ran))
         changes_catalog = ran.changes_catalog or ran.kind is Kind.OPAQUE
         if changes_catalog:
             state.context.catalogs.changed(database)
@@ -118,6 +119,16 @@ class Completions:
                 state.touched |= ran.creates
         if changes_catalog or may_change_session(ran):
             state.path, state.path_failed, state.changed_path = None, False, True
+
+    def _new_places(self, facts: StatementFacts) -> frozenset[Relation]:
+        """Return where a statement has copied subjects' data to, and nobody counted it before.
+
+        A relation of subjects stays what it is: to take all of it for unknown would stop the work.
+        """
+        catalog = self._state.catalog
+        known = catalog.subjects if catalog is not None else {}
+        written = facts.writes | facts.creates
+        return frozenset(one for one in written if one not in known or not known[one].whole.subject)
 
 
 def may_change_session(facts: StatementFacts) -> bool:

@@ -86,7 +86,7 @@ def test_no_form_of_a_canary_leaves(
 
     said = bare.error(answer)
     assert said["C"] == "53400"
-    assert "EX203" in said["D"]
+    assert "EX209" in said["D"]
     assert not any(mark.encode() in body for _, body in answer for mark in canary.marks)
     assert {tag for tag, _ in answer} <= {"T", "H", "D", "d", "E", "Z"}
 
@@ -122,7 +122,7 @@ def test_the_finding_is_critical_and_names_no_patient(
     text = watching.audit.read_text()
     (last,) = [json.loads(line) for line in text.splitlines()][-1:]
 
-    assert [(f["rule"], f["severity"]) for f in last["findings"]] == [("EX203", "critical")]
+    assert [(f["rule"], f["severity"]) for f in last["findings"]] == [("EX209", "critical")]
     assert last["principal"]["role"] == ROLE
     assert not any(mark in text for mark in planted[1].marks)
 

@@ -82,6 +82,15 @@ COUNTEREXAMPLES: dict[str, list[Sent]] = {
         """select renseignements, patient_id::text from lab.prescription
            union select analyse_code, length(flag)::text from lab.resultat""",
     ],
+    "identities in a column that nobody counts": [
+        "insert into lab.audit (action, patient_id) select nir, id from lab.patient",
+        "select action from lab.audit",
+    ],
+    "another patient's identity in one's own row": [
+        f"update lab.patient set address = (select nir from lab.patient where id = {number})"
+        " where id = 910007; select * from lab.patient where id = 910007"
+        for number in range(910_014, 910_084, 7)
+    ],
     "a birth date was forgotten in a union with health values": [
         "select birth_date::text from lab.patient union select flag from lab.resultat",
     ],

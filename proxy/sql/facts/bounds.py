@@ -12,7 +12,7 @@ from proxy.terms.unknown import UNKNOWN, Unknown
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from proxy.sql.facts.reading import Reading
+    from proxy.sql.facts.reading import Edge, Reading
     from proxy.sql.facts.scope import Result
 
 
@@ -57,11 +57,16 @@ def is_one_subject_per_row(reading: Reading, result: Result) -> bool:
         return False
     if not result.contributes:
         return False
+    return all(reach(sorted(branch)[:1], reading.edges) >= branch for branch in result.branches)
+
+
+def reach(starts: Iterable[int], edges: Iterable[Edge]) -> set[int]:
+    """Return the occurrences that hold the same subject in a row as these."""
     near: dict[int, set[int]] = {}
-    for edge in reading.edges:
+    for edge in edges:
         near.setdefault(edge.first, set()).add(edge.second)
         near.setdefault(edge.second, set()).add(edge.first)
-    return all(_reach(sorted(branch)[:1], near) >= branch for branch in result.branches)
+    return _reach(starts, near)
 
 
 def is_bounded_by_keys(reading: Reading, result: Result) -> bool:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 from proxy.sql.facts.bounds import is_bounded_by_keys, is_one_subject_per_row, row_bound
 from proxy.sql.facts.queries import read_query
 from proxy.sql.facts.scope import Result
+from proxy.sql.facts.staging import Put, note_staging
 from proxy.sql.facts.tree import Node, unwrap
-from proxy.sql.facts.writes import note_staging
 from proxy.terms.facts import CopyFormat, Kind, Literal, Parameter
 from proxy.terms.relation import Relation
 
@@ -78,7 +78,7 @@ def make_relation(reading: Reading, into: Node, outline: Outline) -> Outline:
     relation: Node = into.get("rel", {})
     made = created(reading, relation)
     values = [column.value for column in outline.output]
-    staged = note_staging(reading, [made], values)
+    staged = note_staging(reading, [made], [Put(None, value) for value in values])
     reading.creates.add(made)
     reading.made[made] = staged
     reading.changes_catalog = True

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from proxy.sql.facts.filters import conjuncts, read_conditions, read_filters, strongest
 from proxy.sql.facts.from_clause import read_from
 from proxy.sql.facts.outputs import read_targets, value_of
-from proxy.sql.facts.relations import is_subject, note_read, read_relation, resolve
+from proxy.sql.facts.relations import note_read, read_relation, resolve
 from proxy.sql.facts.scope import Item, Result, Scope
+from proxy.sql.facts.staging import Put, note_staging, puts_of_insert
 from proxy.sql.facts.tree import Node, strings
 from proxy.sql.facts.value import NOTHING, UNKNOWN_VALUE, Named, Value, combine, derive, unite
-from proxy.terms.column_class import ColumnClass
-from proxy.terms.facts import Provenance, SubjectFilter
+from proxy.terms.facts import SubjectFilter
 from proxy.terms.relation import Relation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from proxy.sql.facts.reading import Reading
-
-_STAGED: Final = frozenset(
-    {ColumnClass.QUASI, ColumnClass.IDENTITY, ColumnClass.HEALTH, ColumnClass.UNKNOWN}
-)
 
 
 def read_write(reading: Reading, kind: str, body: Node, parent: Scope | None) -> Result:
@@ -64,23 +60,6 @@ def note_write(reading: Reading, relation: Node) -> tuple[Relation, ...]:
         found = (Relation(schema, name),)
     reading.writes.update(found)
     return found
-
-
-def note_staging(reading: Reading, targets: Iterable[Relation], values: Iterable[Value]) -> bool:
-    """Note if these values are a copy of subjects' data outside of where it belongs.
-
-    Values of many rows in one are a copy wherever they are put.
-    """
-    carried = [value for value in values if not value.tells_nothing]
-    folded = any(
-        value.provenance is Provenance.FOLDED and value.column_class is not ColumnClass.NONE
-        for value in carried
-    )
-    sensitive = any(value.column_class in _STAGED for value in carried)
-    away = any(not is_subject(reading, target) for target in targets)
-    staged = folded or (sensitive and away)
-    reading.stages |= staged
-    return staged
 
 
 def _has_rules(reading: Reading, written: Sequence[Relation]) -> bool:
@@ -145,6 +124,7 @@ def _read_insert(
         result = reading.read_query(reading, body["selectStmt"], scope)
     level.counts = counts
     values = [column.value for column in result.columns]
+    puts = puts_of_insert(reading, body, written, values)
     conflict: Node = body.get("onConflictClause", {})
     if returns or conflict.get("targetList"):
         _read_target(reading, body, scope)
@@ -154,17 +134,18 @@ def _read_insert(
             level.contributes |= result.contributes
     if conflict:
         inner = Scope(scope, [Item("excluded", "", None, combine(values))])
-        values.extend(_assigned(reading, conflict, inner))
+        puts.extend(_assigned(reading, conflict, inner))
         parts = [conflict.get("whereClause"), conflict.get("infer", {}).get("whereClause")]
         read_conditions(reading, [part for part in parts if part], inner)
-    note_staging(reading, written, values)
+    note_staging(reading, written, puts)
     return result.strength
 
 
-def _assigned(reading: Reading, body: Node, scope: Scope) -> list[Value]:
+def _assigned(reading: Reading, body: Node, scope: Scope) -> list[Put]:
+    targets: list[Node] = [one.get("ResTarget", {}) for one in body.get("targetList", ())]
     return [
-        value_of(reading, target.get("ResTarget", {}).get("val"), scope)
-        for target in body.get("targetList", ())
+        Put(str(target.get("name")), value_of(reading, target.get("val"), scope))
+        for target in targets
     ]
 
 
@@ -178,11 +159,9 @@ def _read_change(
     if where:
         strength = strongest(strength, read_filters(reading, where, scope, where=True))
     if kind == "UpdateStmt":
-        values: dict[str, Value] = {}
-        for target in body.get("targetList", ()):
-            assigned: Node = target.get("ResTarget", {})
-            values[str(assigned.get("name"))] = value_of(reading, assigned.get("val"), scope)
-        note_staging(reading, written, values.values())
+        puts = _assigned(reading, body, scope)
+        note_staging(reading, written, puts, own=scope.items[0].members)
+        values = {str(put.column): put.value for put in puts}
         _put_values(scope, values, combine(values.values()))
     return strength
 
@@ -195,13 +174,20 @@ def _read_merge(
     _read_target(reading, body, scope)
     on = conjuncts(body.get("joinCondition"))
     read_conditions(reading, on, scope)
-    values: list[Value] = [NOTHING]
+    puts: list[Put] = []
+    every: list[Put] = []
     for clause in body.get("mergeWhenClauses", ()):
         when: Node = clause.get("MergeWhenClause", {})
         if when.get("condition"):
             read_conditions(reading, [when["condition"]], scope)
-        values.extend(_assigned(reading, when, scope))
-        values.extend(value_of(reading, node, scope) for node in when.get("values", ()))
-    _put_values(scope, None, combine(values))
-    note_staging(reading, written, values)
+        assigned = _assigned(reading, when, scope)
+        inserted = [value_of(reading, node, scope) for node in when.get("values", ())]
+        if inserted:
+            listed = {"cols": when.get("targetList", ())}
+            puts.extend(puts_of_insert(reading, listed, written, inserted))
+        else:
+            every.extend(assigned)
+            note_staging(reading, written, assigned, own=scope.items[0].members)
+    note_staging(reading, written, puts)
+    _put_values(scope, None, combine([NOTHING, *(put.value for put in [*puts, *every])]))
     return SubjectFilter.OPEN

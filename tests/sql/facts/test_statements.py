@@ -124,6 +124,51 @@ def test_moves_within_their_place_are_not(facts: Facts, text: str) -> None:
     assert not facts(text).stages
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "update patient set address=(select nir from patient where id=2) where id=1",
+        "update patient p set address=q.nir from patient q where p.id=1 and q.id=2",
+        "update resultat set value_text=(select last_name from patient where id=2) where id=1",
+        "update resultat r set value_text=p.nir from patient p where p.id=r.patient_id",
+        (
+            "insert into commentaire_pathologie(id,patient_id,texte)"
+            " select id,7,last_name from patient where id=2"
+        ),
+        "insert into resultat(id,patient_id,unit) select id,patient_id,value_text from resultat",
+        (
+            "merge into patient p using patient q on p.id=1 and q.id=2"
+            " when matched then update set address=q.nir"
+        ),
+    ],
+)
+def test_another_subjects_row_is_another_place(facts: Facts, text: str) -> None:
+    """There, or in a column that nobody counts, a value would be received as something else."""
+    assert facts(text).stages
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "update patient p set address=q.city from patient q where q.id=p.id",
+        "update patient set city=upper(address) where id=1",
+        (
+            "update resultat r set flag=case when r.value > a.ref_high then 'H' end from analyse a"
+            " where a.code=r.analyse_code"
+        ),
+        "insert into patient(id,nir,last_name) values (1,'x','y')",
+        "insert into commentaire_pathologie(id,patient_id,texte) values (1,2,'x')",
+        (
+            "insert into resultat_archive(id,patient_id,value) select r.id,r.patient_id,r.value"
+            " from resultat r join patient p on p.id=r.patient_id where p.city='Brest'"
+        ),
+    ],
+)
+def test_a_subjects_own_row_is_no_other_place(facts: Facts, text: str) -> None:
+    """Corrections, and archives that keep the key, stage nothing."""
+    assert not facts(text).stages
+
+
 def test_what_a_statement_makes(facts: Facts) -> None:
     """New and renamed relations are named with their schema."""
     assert facts("create table x as select 1").creates == {Relation("lab", "x")}
