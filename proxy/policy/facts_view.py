@@ -145,6 +145,18 @@ FACTS: Final[Mapping[str, Fact]] = {
         _keys_named,
         observed=False,
     ),
+    "walk_steps": Fact(
+        FactType.NUMBER,
+        "statements so far of a walk through a table, by the principal in all its sessions",
+        lambda f, _: f.walk_steps,
+        observed=False,
+    ),
+    "walked_subjects": Fact(
+        FactType.NUMBER,
+        "subjects whom that walk can have given at most",
+        lambda f, _: f.walked_subjects,
+        observed=False,
+    ),
     "probes_identity": _boolean(
         "asks for a part of one identity and shows next to nothing", lambda f, _: f.probes_identity
     ),

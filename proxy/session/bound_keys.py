@@ -62,6 +62,21 @@ def row_limit(
     return int(text)
 
 
+def bound_text(
+    parameter: Parameter, parameters: Sequence[bytes | None], formats: Sequence[int]
+) -> str:
+    """Return the value of a parameter as text, a binary integer as its digits; '' if there is none.
+
+    Errors: none.
+    """
+    try:
+        value, form = _bound(parameter.number, parameters, formats)
+        found = b"" if value is None else _canonical(value, form)
+    except (ValueError, IndexError, struct.error):
+        return ""
+    return found.decode("latin-1")
+
+
 def _values_of(
     key_filter: KeyFilter, parameters: Sequence[bytes | None], formats: Sequence[int]
 ) -> list[bytes] | None:

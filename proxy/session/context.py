@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from proxy.content.canaries import CanaryWatch
     from proxy.meter.ledger import Ledger
+    from proxy.meter.walk import Walks
     from proxy.policy import Policy
     from proxy.session.routes import Route
     from proxy.sql.planner import Plan
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from proxy.terms.principal import Principal
 
 _JUDGEMENTS_BYTES: Final = 16 * 1024 * 1024
+_WALKS_BYTES: Final = 64 * 1024 * 1024  # of 100 principals that all walk; most take little
 _PLANS_BYTES: Final = 16 * 1024 * 1024
 _BOOKS_BYTES: Final = 256 * 1024 * 1024
 
@@ -49,6 +51,7 @@ class Context:
         lane_books: what fast lanes know, by principal, catalog and encoding.
         lane_counts: what went through them.
         judgements: by principal, shape of the facts and row bound.
+        walks: through tables, by principal.
         plan_seconds: how long a plan is believed; 0: the planner is never asked.
         plans: (plan, when) by reader, catalog, and text or shape of the facts.
         canaries: what looks for planted subjects in what leaves; None: none are planted.
@@ -74,6 +77,7 @@ class Context:
     judgements: TwoGenerations[tuple[Principal, object, object], Judgement] = field(
         default_factory=lambda: TwoGenerations(_JUDGEMENTS_BYTES)
     )
+    walks: TwoGenerations[str, Walks] = field(default_factory=lambda: TwoGenerations(_WALKS_BYTES))
     plan_seconds: float = 0.0
     plans: TwoGenerations[Hashable, tuple[Plan | None, float]] = field(
         default_factory=lambda: TwoGenerations(_PLANS_BYTES)

@@ -14,6 +14,7 @@ from proxy.session.bound_keys import named_keys, row_limit
 from proxy.session.commands import AskWorker
 from proxy.session.completions import may_change_session
 from proxy.session.decisions import PASSES, Decision
+from proxy.session.following import Following
 from proxy.session.large import EMPTY, Large
 from proxy.session.names import as_backend
 from proxy.session.pending import (
@@ -73,6 +74,7 @@ class Inbound:
         self._was_open = False  # an extended query, before this message
         self._asking = Asking(state)
         self._showing = Showing(state)
+        self._following = Following(state)
 
     def take(self, shape: Frame | Run | Piece) -> bool:
         """Take one message; False: its text is read elsewhere first, give it again then."""
@@ -155,7 +157,7 @@ class Inbound:
             return False
         resolved = self._planning.witnessed(text, resolved)
         statements = tuple(self._planning.witnessed(text, statements))
-        decision = self._asking.decide(resolved)
+        decision = self._asking.decide(self._following.add(text, resolved))
         if self._terminates(decision):
             return True
         guarded = state.context.enforces and any(
@@ -285,7 +287,9 @@ class Inbound:
             self._send_bind(frame, portal_name, name, portal, None)
             return
         (resolved,) = self._names.resolve_ahead([portal.facts])
-        decision = self._asking.decide([_with_keys(_with_limit(resolved, bind), bind)])
+        resolved = _with_keys(_with_limit(resolved, bind), bind)
+        sent = (prepared.text, [resolved], bind.parameters, bind.formats)
+        decision = self._asking.decide(self._following.add(*sent))
         if self._terminates(decision):
             return
         self._send_bind(frame, portal_name, name, portal, decision.refusal)

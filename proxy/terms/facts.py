@@ -193,6 +193,8 @@ class StatementFacts:
     # EXECUTE's values in order: a constant, None for NULL, unknown for a computed one
     execute_values: tuple[Literal | Parameter | Unknown | None, ...] = ()
     bound_keys: int | Unknown | None = None  # how many keys the arrays that were bound hold
+    walk_steps: int = 0  # of a walk through a table by its principal that this one goes on with
+    walked_subjects: int = 0  # whom that walk can have given at most
     probes_identity: bool = False  # asks for a part of an identity, and shows next to nothing
     discards: bool = False  # DISCARD ALL: names of statements and cursors are gone
     rolls_back_to: bool = False  # ROLLBACK TO SAVEPOINT: younger cursors are gone

@@ -1,0 +1,95 @@
+"""Facts over time: what a principal's statements are together, whatever each is alone.
+
+Kept by principal, not by session: forty sessions of fifty statements are one walk.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from proxy.meter.walk import WALKS_BYTES, Walks
+from proxy.session.bound_keys import bound_text
+from proxy.sql.steps import Use, steps_of
+from proxy.sql.template import cut_literals
+from proxy.terms.column_class import ColumnClass
+from proxy.terms.facts import Parameter, StatementFacts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from proxy.meter.walk import Constant, Walked
+    from proxy.session.state import State
+
+_DISCLOSING: Final = frozenset({ColumnClass.IDENTITY, ColumnClass.UNKNOWN})
+FEWEST_STEPS: Final = 8  # fewer are no walk to anybody, and would only make facts differ
+
+
+class Following:
+    """Follows the statements of a session's principal."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def add(
+        self,
+        text: bytes,
+        statements: Sequence[StatementFacts],
+        parameters: Sequence[bytes | None] = (),
+        formats: Sequence[int] = (),
+    ) -> list[StatementFacts]:
+        """Return the facts with how far the walk has come that the statement is part of.
+
+        Args:
+            text: as sent; only of one statement it is known which constants are whose.
+            statements: its facts.
+            parameters: as bound.
+            formats: of the parameters.
+        """
+        if len(statements) != 1 or not _is_worth(statements[0]):
+            return list(statements)
+        (facts,) = statements
+        try:
+            decoded = text.decode()
+        except UnicodeDecodeError:
+            decoded = text.decode("latin-1")
+        template = cut_literals(decoded)
+        if template is None:
+            return [facts]
+        constants: list[Constant] = []
+        for step in steps_of(decoded, template):
+            value = step.value
+            if isinstance(value, Parameter):
+                value = bound_text(value, parameters, formats)
+            constants.append((value, step.use is Use.BEYOND))
+        walked = self._walks().take(facts.fingerprint, constants, _most(facts))
+        return [_with(facts, walked)]
+
+    def _walks(self) -> Walks:
+        state = self._state
+        walks = state.context.walks
+        key = state.decisions.principal.key
+        found = walks.get(key)
+        if found is None:
+            found = Walks()
+            walks.put(key, found, WALKS_BYTES)
+        return found
+
+
+def _is_worth(facts: StatementFacts) -> bool:
+    """Whether the result names subjects: a walk through anything else takes nobody along."""
+    return facts.returns_rows and facts.reads_subjects and not _DISCLOSING.isdisjoint(facts.classes)
+
+
+def _most(facts: StatementFacts) -> int:
+    """Return how many subjects the result can hold, as far as keys, LIMIT or the planner tell."""
+    bounds = [facts.row_bound, facts.estimated_rows, facts.keys_named or None]
+    known = [bound for bound in bounds if isinstance(bound, int)]
+    return max(min(known, default=1), 1)
+
+
+def _with(facts: StatementFacts, walked: Walked) -> StatementFacts:
+    if walked.steps < FEWEST_STEPS:
+        return facts
+    shape = None if facts.shape is None else (facts.shape, walked)
+    return replace(facts, walk_steps=walked.steps, walked_subjects=walked.subjects, shape=shape)
