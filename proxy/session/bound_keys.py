@@ -7,10 +7,12 @@ form.
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from proxy.meter.keys import canonical_value
 from proxy.terms.facts import Literal, Parameter
+from proxy.terms.unknown import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -60,6 +62,23 @@ def row_limit(
         return None
     text = canonical_value(value, _INTEGER_BY_SIZE.get(len(value), 0) if form else 0, form)
     return int(text)
+
+
+def with_bound(
+    facts: StatementFacts, parameters: Sequence[bytes | None], formats: Sequence[int]
+) -> StatementFacts:
+    """Return the facts with the number that LIMIT ``$n`` has, and how many keys arrays hold."""
+    if isinstance(facts.row_bound, Parameter):
+        try:
+            bound = row_limit(facts.row_bound, parameters, formats)
+        except ValueError:
+            pass  # it stays a bound that nobody knows
+        else:
+            facts = replace(facts, row_bound=bound)
+    if any(key.is_array for key in facts.key_filters):
+        keys = named_keys(facts, parameters, formats)
+        facts = replace(facts, bound_keys=len(keys) if keys else UNKNOWN)
+    return facts
 
 
 def bound_text(

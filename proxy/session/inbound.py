@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from proxy.errors import WireError
 from proxy.session.asking import Asking
-from proxy.session.bound_keys import named_keys, row_limit
+from proxy.session.bound_keys import with_bound
 from proxy.session.commands import AskWorker
 from proxy.session.completions import may_change_session
 from proxy.session.decisions import PASSES, Decision
@@ -30,8 +30,7 @@ from proxy.session.pending import (
 from proxy.session.refusal import Refusal, malformed, missing
 from proxy.session.showing import Showing
 from proxy.session.statements import Portal, Prepared, unknown_name
-from proxy.terms.facts import Kind, Parameter, StatementFacts
-from proxy.terms.unknown import UNKNOWN
+from proxy.terms.facts import Kind, StatementFacts
 from proxy.wire.encode import describe_portal
 from proxy.wire.frames import HEADER_BYTES, Frame, Piece, Run
 from proxy.wire.frontend import (
@@ -51,7 +50,6 @@ if TYPE_CHECKING:
     from proxy.session.names import Names
     from proxy.session.planning import Planning
     from proxy.session.state import State
-    from proxy.wire.frontend import Bind
 
 _READS: Final = frozenset({Kind.SELECT, Kind.FETCH, Kind.SHOW, Kind.EXPLAIN})
 _COPIES: Final = frozenset({Kind.COPY_OUT, Kind.COPY_IN})
@@ -287,7 +285,7 @@ class Inbound:
             self._send_bind(frame, portal_name, name, portal, None)
             return
         (resolved,) = self._names.resolve_ahead([portal.facts])
-        resolved = _with_keys(_with_limit(resolved, bind), bind)
+        resolved = with_bound(resolved, bind.parameters, bind.formats)
         sent = (prepared.text, [resolved], bind.parameters, bind.formats)
         decision = self._asking.decide(self._following.add(*sent))
         if self._terminates(decision):
@@ -392,22 +390,3 @@ def _target_of(shape: Frame | Run) -> tuple[str, str]:
 
 
 NOT_MADE: Final = unknown_name(StatementFacts(Kind.OTHER), "").opaque or ""
-
-
-def _with_limit(facts: StatementFacts, bind: Bind) -> StatementFacts:
-    """Return the facts with the number that LIMIT ``$n`` is bound to."""
-    if not isinstance(facts.row_bound, Parameter):
-        return facts
-    try:
-        bound = row_limit(facts.row_bound, bind.parameters, bind.formats)
-    except ValueError:
-        return facts
-    return replace(facts, row_bound=bound)
-
-
-def _with_keys(facts: StatementFacts, bind: Bind) -> StatementFacts:
-    """Return the facts with how many keys the arrays hold that are bound."""
-    if not any(key.is_array for key in facts.key_filters):
-        return facts
-    keys = named_keys(facts, bind.parameters, bind.formats)
-    return replace(facts, bound_keys=len(keys) if keys else UNKNOWN)
