@@ -19,6 +19,7 @@ from proxy.net.tls_stream import TlsError, TlsStream
 from proxy.session import Session
 from proxy.session import commands as c
 from proxy.session import events as e
+from proxy.settings.certificates import end_point
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
@@ -242,7 +243,10 @@ class Relay:
         except TlsError as error:
             self.broken(side, str(error))
             return
-        self.happened(e.FrontendEncrypted(side.stream.protocol, certificate))
+        ours = side.stream.credentials
+        self.happened(
+            e.FrontendEncrypted(side.stream.protocol, certificate, ours.end_point, ours.verifiers)
+        )
 
     def broken(self, side: TlsSide, reason: str) -> None:
         """What came is no TLS."""
@@ -320,12 +324,19 @@ class Relay:
         else:
             since = raw.take_backlog()
             self._backend = side = TlsSide(self, raw, stream)
-            ours = self.frontend.stream.certificate if isinstance(self.frontend, TlsSide) else b""
-            self.happened(e.BackendEncrypted(presents_ours=ours == stream.peer_certificate))
+            self.happened(self._encrypted(stream.peer_certificate))
             raw.attach(dialled.connected)
             side.write(since)
         if dialled.early:
             self.backend_sent(dialled.early)
+
+    def _encrypted(self, theirs: bytes) -> e.BackendEncrypted:
+        """Return what the session has to know of the backend's certificate."""
+        if not isinstance(self.frontend, TlsSide):
+            return e.BackendEncrypted(presents_ours=False)
+        ours = self.frontend.stream.credentials
+        found = end_point(theirs) if ours.verifiers else b""
+        return e.BackendEncrypted(ours.certificate == theirs, found)
 
     async def _cancel(self, key: tuple[int, bytes]) -> None:
         await send_cancel(self.dial, key)

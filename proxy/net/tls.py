@@ -88,12 +88,13 @@ class Tls:
             return None
         if self.frontend is None or certificate in {None, self.frontend.certificate}:
             return None
-        if not self._settings[0].needs_channel_binding:
+        if not self._settings[0].needs_channel_binding or self.frontend.verifiers:
             return None
         return (
             f"frontend_tls.certificate: is not that of the database at {upstream}: SCRAM channel"
             " binding, which libpq uses by default, cannot pass; expected the certificate and key"
-            " of the database, or a Unix socket or backend_tls.mode 'disable' towards it, or"
+            " of the database, or frontend_tls.scram_verifiers, or a Unix socket or"
+            " backend_tls.mode 'disable' towards it, or"
             " frontend_tls.channel_binding 'unused' if all applications connect with"
             " channel_binding=disable or do not log in by SCRAM"
         )

@@ -38,7 +38,7 @@ class TlsStream:
             self._incoming, self._outgoing, server_side=accepts, server_hostname=host
         )
         self._answered_bytes = 0
-        self.certificate = credentials.certificate  # ours, in DER
+        self.credentials = credentials
         self.is_established = False
         self.is_ended = False  # the peer has said that nothing more comes
 

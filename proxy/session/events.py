@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from proxy.sql.worker import WorkerOutcome
     from proxy.terms.principal import Certificate
+    from proxy.wire.scram import Verifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,21 +31,27 @@ class BackendBytes:
 class FrontendEncrypted:
     """The handshake with the frontend is over: all it sends from here on came through TLS.
 
-    ``protocol``: agreed on by ALPN. ``certificate``: the frontend's own, verified.
+    ``protocol``: agreed on by ALPN. ``certificate``: the frontend's own, verified. ``end_point``:
+    hash of the certificate that was presented to it (tls-server-end-point); empty: there is none.
+    ``verifiers``: of the roles for which SCRAM may end here.
     """
 
     protocol: str | None = None
     certificate: Certificate | None = None
+    end_point: bytes = b""
+    verifiers: Mapping[str, Verifier] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class BackendEncrypted:
     """The backend is reached by TLS.
 
-    ``presents_ours``: its certificate is the one that we present to frontends.
+    ``presents_ours``: its certificate is the one that we present to the frontend. ``end_point``:
+    the hash of it, as far as anybody needs it.
     """
 
     presents_ours: bool
+    end_point: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,8 +94,7 @@ class Inbound:
             case Frame(tag=Tag.FUNCTION_CALL):
                 self._function_call(shape)
             case Frame(tag=Tag.PASSWORD):
-                if self._channel_binding.admits(shape.raw[HEADER_BYTES:]):
-                    state.to_backend(shape.raw)
+                self._channel_binding.password(shape.raw, shape.raw[HEADER_BYTES:])
             case Frame(tag=Tag.TERMINATE):
                 # the backend closes when it comes to it: behind the answers to what was sent before
                 state.to_backend(shape.raw)

@@ -229,7 +229,7 @@ class Outbound:
                 state.out.append(LoginFailed())
                 state.to_frontend(shape.raw)
             case Tag.AUTHENTICATION:
-                state.to_frontend(self._channel_binding.authentication(shape.raw))
+                self._channel_binding.authentication(shape.raw)
                 if shape.raw[5:] == _AUTHENTICATION_OK:
                     self._let_in()
             case Tag.NEGOTIATE_PROTOCOL_VERSION | Tag.NOTICE_RESPONSE:

@@ -249,8 +249,9 @@ class Session:
                 self._take_backend(chunk)
             case FrontendEncrypted():
                 self._opening.encrypted(event)
-            case BackendEncrypted(presents_ours):
-                self._channel_binding.backend_encrypted(presents_ours=presents_ours)
+                self._channel_binding.frontend_encrypted(event)
+            case BackendEncrypted():
+                self._channel_binding.backend_encrypted(event)
             case EncryptionBroken(side, reason):
                 self._encryption_broken(side, reason)
             case FrontendClosed():
@@ -361,7 +362,7 @@ class Session:
             try:
                 self._outbound.take(shape)
             except Exception:
-                if not state.context.enforces:  # what was in hand must not be lost
+                if not self._is_bound:  # what was in hand must not be lost
                     del state.out[before:]
                     state.to_frontend(shape.raw)
                 raise
@@ -388,13 +389,18 @@ class Session:
         else:
             state.fail("08006", "the connection to the database was lost")
 
+    @property
+    def _is_bound(self) -> bool:
+        """Whether nothing may pass as it came: an answer to a message of ours must not, ever."""
+        state = self._state
+        is_ours = any(isinstance(one, DescribePending) and one.own for one in state.pending)
+        is_login = state.phase is Phase.OPENING or self._channel_binding.is_relaying
+        return state.context.enforces or state.own_query or is_ours or is_login
+
     def _give_up(self, sqlstate: str, message: str) -> None:
         """End the session; in observe mode, which may not interfere, only its observation."""
         state = self._state
-        # an answer to a message of ours must not reach the frontend, seen or unseen
-        is_ours = any(isinstance(one, DescribePending) and one.own for one in state.pending)
-        is_bound = state.own_query or is_ours or state.phase is Phase.OPENING
-        if state.context.enforces or is_bound:
+        if self._is_bound:
             state.fail(sqlstate, message)
             return
         self._is_blind = True

@@ -8,26 +8,33 @@ Source: PostgreSQL documentation, "Secure TCP/IP Connections with SSL" (permissi
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import ssl
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
 from proxy.errors import ConfigurationError
 from proxy.settings.tls_settings import SYSTEM
+from proxy.wire.scram import parse_verifier
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from proxy.settings.settings import BackendTls, FrontendTls
+    from proxy.wire.scram import Verifier
 
 ALPN: Final = "postgresql"
 SOON: Final = timedelta(days=14)
+_LINE: Final = re.compile(r'"((?:[^"]|"")+)"\s+"([^"]*)"')
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 _OTHERS_OF_ROOT: Final = stat.S_IWGRP | stat.S_IXGRP | stat.S_IRWXO
 
@@ -36,13 +43,15 @@ _OTHERS_OF_ROOT: Final = stat.S_IWGRP | stat.S_IXGRP | stat.S_IRWXO
 class Credentials:
     """What one leg needs for a handshake.
 
-    ``certificate``: ours, in DER; empty if there is none. ``warnings``: what will be wrong soon, or
-    for some peers.
+    ``certificate``: ours, in DER; empty if there is none. ``end_point``: its hash for channel
+    binding. ``warnings``: what will be wrong soon, or for some peers. ``verifiers``: by role.
     """
 
     context: ssl.SSLContext
     certificate: bytes = b""
+    end_point: bytes = b""
     warnings: tuple[str, ...] = ()
+    verifiers: Mapping[str, Verifier] = field(default_factory=dict)
 
 
 def frontend_credentials(settings: FrontendTls, now: datetime) -> Credentials | None:
@@ -61,6 +70,7 @@ def frontend_credentials(settings: FrontendTls, now: datetime) -> Credentials | 
     if settings.verify != "none":
         required = settings.verify == "required"
         context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
+    files.verify(settings.scram_verifiers)
     return files.credentials()
 
 
@@ -102,12 +112,19 @@ class _Files:
         self._problems: list[str] = []
         self._warnings: list[str] = []
         self._certificate = b""
+        self._verifiers: dict[str, Verifier] = {}
 
     def credentials(self) -> Credentials:
         """Return what was loaded. Errors: ConfigurationError."""
         if self._problems:
             raise ConfigurationError(self._problems)
-        return Credentials(self._context, self._certificate, tuple(self._warnings))
+        return Credentials(
+            self._context,
+            self._certificate,
+            end_point(self._certificate) if self._certificate else b"",
+            tuple(self._warnings),
+            self._verifiers,
+        )
 
     def present(self, certificate: Path | None, key: Path | None) -> None:
         """Load our own certificate with its chain, and its key."""
@@ -133,6 +150,24 @@ class _Files:
             self._load("crl", crl, "crl", "revocation list")
             self._context.verify_flags |= ssl.VerifyFlags.VERIFY_CRL_CHECK_CHAIN
 
+    def verify(self, path: Path | None) -> None:
+        """Load the verifiers of roles, each line as pgbouncer has it: "role" "verifier"."""
+        text = None if path is None else self._read("scram_verifiers", path)
+        if path is None or text is None:
+            return
+        self._expect_closed("scram_verifiers", path)
+        for number, line in enumerate(text.decode("utf-8", "replace").splitlines(), 1):
+            if not line.strip() or line.startswith(("#", ";")):
+                continue
+            found = _LINE.fullmatch(line.strip())
+            try:
+                if found is None:
+                    raise ValueError("no role with a verifier")  # noqa: TRY301 - told below
+                self._verifiers[found[1].replace('""', '"')] = parse_verifier(found[2])
+            except ValueError as error:
+                what = f'{path}:{number}: {error}, expected "role" "SCRAM-SHA-256$..."'
+                self._complain("scram_verifiers", what)
+
     def _own_certificate(self, path: Path) -> x509.Certificate | None:
         text = self._read("certificate", path)
         if text is None:
@@ -156,15 +191,7 @@ class _Files:
         text = self._read("key", path)
         if text is None:
             return False
-        status = path.stat()
-        others = _OTHERS if status.st_uid else _OTHERS_OF_ROOT
-        if status.st_mode & others:
-            mode = stat.S_IMODE(status.st_mode)
-            self._complain(
-                "key",
-                f"{path} has mode {mode:04o}: others may read it, expected 0600, or 0640 if it"
-                " is root's",
-            )
+        self._expect_closed("key", path)
         try:
             key = load_pem_private_key(text, None)
         except TypeError:
@@ -177,6 +204,17 @@ class _Files:
             self._complain("key", f"{path} does not belong to the certificate, expected its key")
             return False
         return True
+
+    def _expect_closed(self, name: str, path: Path) -> None:
+        status = path.stat()
+        others = _OTHERS if status.st_uid else _OTHERS_OF_ROOT
+        if status.st_mode & others:
+            mode = stat.S_IMODE(status.st_mode)
+            self._complain(
+                name,
+                f"{path} has mode {mode:04o}: others may read it, expected 0600, or 0640 if it"
+                " is root's",
+            )
 
     def _load(self, name: str, path: Path, kind: str, wanted: str) -> None:
         if self._read(name, path) is None:
@@ -202,6 +240,21 @@ class _Files:
 
     def _warn(self, name: str, what: str) -> None:
         self._warnings.append(f"{self._section}.{name}: {what}")
+
+
+def end_point(certificate: bytes) -> bytes:
+    """Return the hash of a certificate in DER by which SCRAM binds to it; empty: it has none.
+
+    Source: RFC 5929, section 4.1.
+    """
+    try:
+        algorithm = x509.load_der_x509_certificate(certificate).signature_hash_algorithm
+    except (ValueError, UnsupportedAlgorithm):
+        return b""
+    if algorithm is None:  # that of Ed25519 hashes by itself
+        return b""
+    name = "sha256" if algorithm.name in {"md5", "sha1"} else algorithm.name
+    return hashlib.new(name, certificate).digest()
 
 
 def _reason(error: OSError) -> str:

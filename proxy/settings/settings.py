@@ -68,6 +68,7 @@ class FrontendTlsData(_Strict):
     ca: Text | None = None
     crl: Text | None = None
     channel_binding: Literal["needed", "unused"] = "needed"
+    scram_verifiers: Text | None = None
 
 
 class BackendTlsData(_Strict):
@@ -150,7 +151,8 @@ class FrontendTls:
 
     ``plaintext``: those listeners that take sessions without it. ``verify``: whether a frontend
     may or has to present a certificate of ``ca``. ``needs_channel_binding``: applications use
-    SCRAM with channel binding, as libpq does by default.
+    SCRAM with channel binding, as libpq does by default. ``scram_verifiers``: of the roles for
+    which SCRAM ends here and begins anew.
     """
 
     certificate: Path | None = None
@@ -160,6 +162,7 @@ class FrontendTls:
     ca: Path | None = None
     crl: Path | None = None
     needs_channel_binding: bool = True
+    scram_verifiers: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ def frontend_tls(
     section = "frontend_tls"
     _expect_pair(section, data, complain)
     if data.certificate is None:
-        for name in ("plaintext", "ca", "crl"):
+        for name in ("plaintext", "ca", "crl", "scram_verifiers"):
             if getattr(data, name):
                 complain((section, name), f"{name} without TLS, expected certificate and key too")
         if data.verify != "none":
@@ -55,6 +55,7 @@ def frontend_tls(
         ca=_path(data.ca),
         crl=_path(data.crl),
         needs_channel_binding=data.channel_binding == "needed",
+        scram_verifiers=_path(data.scram_verifiers),
     )
 
 

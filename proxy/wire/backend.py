@@ -51,6 +51,8 @@ _NULL: Final = -1  # the length of a value that is NULL
 SMALLEST_KEY_DATA: Final = 8
 LARGEST_KEY_DATA: Final = 260
 _SASL: Final = 10
+SASL_CONTINUE: Final = 11
+SASL_FINAL: Final = 12
 _PARTS: Final = 3  # name, value, and nothing behind the second zero byte
 
 
@@ -159,3 +161,8 @@ def decode_sasl_mechanisms(raw: bytes) -> list[bytes] | None:
     if end != [b"", b""] or b"" in mechanisms:
         raise WireError("AuthenticationSASL is no list of mechanisms")
     return mechanisms
+
+
+def decode_authentication(raw: bytes) -> tuple[int, bytes]:
+    """Return the kind of an Authentication message (0 is Ok) and what it carries."""
+    return int.from_bytes(raw[5:9], "big"), raw[9:]

@@ -76,8 +76,22 @@ def backend_key_data(process_id: int, secret: bytes) -> bytes:
 
 def authentication_sasl(mechanisms: list[bytes]) -> bytes:
     """Return an AuthenticationSASL."""
-    listed = b"".join(one + b"\0" for one in mechanisms)
-    return frame(ord("R"), struct.pack(">I", 10) + listed + b"\0")
+    return authentication(10, b"".join(one + b"\0" for one in mechanisms) + b"\0")
+
+
+def authentication(kind: int, carried: bytes) -> bytes:
+    """Return an Authentication message: AuthenticationSASLContinue (11) or -Final (12)."""
+    return frame(ord("R"), struct.pack(">I", kind) + carried)
+
+
+def sasl_initial_response(mechanism: bytes, message: bytes) -> bytes:
+    """Return a SASLInitialResponse."""
+    return frame(ord("p"), mechanism + b"\0" + struct.pack(">I", len(message)) + message)
+
+
+def sasl_response(message: bytes) -> bytes:
+    """Return a SASLResponse."""
+    return frame(ord("p"), message)
 
 
 def copy_fail(reason: bytes) -> bytes:

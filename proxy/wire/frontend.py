@@ -168,6 +168,24 @@ def decode_sasl_mechanism(body: bytes) -> bytes:
     return body.partition(b"\0")[0]
 
 
+def decode_sasl_initial_response(body: bytes) -> tuple[bytes, bytes]:
+    """Return (mechanism, first message).
+
+    Raises:
+        WireError: lengths do not add up; a first message is missing.
+    """
+    mechanism, zero, rest = body.partition(b"\0")
+    if not zero or len(rest) < _INT32_BYTES:
+        raise WireError("SASLInitialResponse is cut short")
+    message = rest[_INT32_BYTES:]
+    if _INT32.unpack_from(rest)[0] != len(message):
+        raise WireError(
+            f"SASLInitialResponse announces {_INT32.unpack_from(rest)[0]} bytes,"
+            f" and has {len(message)}"
+        )
+    return mechanism, message
+
+
 def decode_function_oid(body: bytes) -> int:
     """Return the OID of the function that a FunctionCall names.
 

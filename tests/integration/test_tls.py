@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -12,7 +13,7 @@ import ssl
 import struct
 import subprocess
 import threading
-from itertools import product
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -142,6 +143,54 @@ def plain(module_vigie: StartVigie, tls_lab: TlsLab) -> Running:
     return start(module_vigie, tls_lab, tls_lab.other, backend_tls__mode="disable")
 
 
+@pytest.fixture(scope="module")
+def verifiers(tls_lab: TlsLab, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of SCRAM verifiers, written as docs/tls.md says."""
+    command = next(
+        line.strip() for line in DOCUMENT.read_text("utf-8").splitlines() if "psql -AXqt" in line
+    )
+    folder = tmp_path_factory.mktemp("verifiers")
+    lab = tls_lab.lab
+    subprocess.run(
+        ["sh", "-ec", command],
+        check=True,
+        cwd=folder,
+        env={
+            "PATH": f"{lab.programs}:{os.environ['PATH']}",
+            "PGHOST": HOST,
+            "PGPORT": str(lab.port),
+            "PGUSER": SUPERUSER,
+            "PGPASSWORD": lab.passwords[SUPERUSER],
+            "PGDATABASE": lab.database,
+        },
+    )
+    return folder / "verifiers.txt"
+
+
+@pytest.fixture(scope="module")
+def relayed(module_vigie: StartVigie, tls_lab: TlsLab, verifiers: Path) -> Running:
+    """TLS on both legs, with a certificate of Vigie's own, and the verifiers."""
+    return start(
+        module_vigie,
+        tls_lab,
+        tls_lab.other,
+        backend_tls__mode="require",
+        frontend_tls__scram_verifiers=str(verifiers),
+    )
+
+
+@pytest.fixture(scope="module")
+def relayed_plain(module_vigie: StartVigie, tls_lab: TlsLab, verifiers: Path) -> Running:
+    """TLS with applications only, and the verifiers."""
+    return start(
+        module_vigie,
+        tls_lab,
+        tls_lab.other,
+        backend_tls__mode="disable",
+        frontend_tls__scram_verifiers=str(verifiers),
+    )
+
+
 # the table of combinations
 
 ENCRYPTED: Final = ("prefer", "require", "verify-full")
@@ -152,12 +201,21 @@ BINDINGS: Final = ("prefer", "require", "disable")
 def documented() -> dict[tuple[str, str], tuple[str, ...]]:
     """Return the table of docs/tls.md: what becomes of a login, by both legs."""
     text = DOCUMENT.read_text("utf-8").partition("<!-- combinations -->")[2]
-    rows = [line for line in text.splitlines() if line.startswith("|")][2:7]
+    table = itertools.takewhile(lambda line: line.startswith("|"), text.strip().splitlines())
+    rows = list(table)[2:]
     cells = [tuple(cell.strip() for cell in row.strip("|").split("|")) for row in rows]
     return {(one[0], one[1]): one[2:] for one in cells}
 
 
 ROWS: Final = documented()
+RUNNING: Final = {  # the fixture of each kind of backend's leg
+    "no TLS": "plain",
+    "TLS": "same",
+    "TLS, same certificate": "same",
+    "TLS, another certificate": "other",
+    "TLS, another certificate, `scram_verifiers`": "relayed",
+    "no TLS, `scram_verifiers`": "relayed_plain",
+}
 
 
 def outcome(complaint: str) -> str:
@@ -173,19 +231,18 @@ def outcome(complaint: str) -> str:
 
 @pytest.mark.parametrize("row", ROWS, ids=" and ".join)
 def test_every_combination_is_as_documented(
-    row: tuple[str, str], same: Running, other: Running, plain: Running, tls_lab: TlsLab
+    row: tuple[str, str], request: pytest.FixtureRequest, tls_lab: TlsLab
 ) -> None:
     """Each sslmode and channel_binding, by two versions of libpq, against the table for people."""
     frontend, backend = row
-    running = {"no TLS": plain, "TLS, same certificate": same, "TLS, another certificate": other}
-    vigie = running.get(backend, same)
+    vigie: Running = request.getfixturevalue(RUNNING[backend])
     modes, port = (ENCRYPTED, vigie.strict) if frontend == "TLS" else (IN_THE_CLEAR, vigie.lenient)
     root = str(tls_lab.authority.certificate)
 
     found = {
         binding: {
             outcome(log_in(tls_lab, port, sslmode=mode, channel_binding=binding, sslrootcert=root))
-            for mode, log_in in product(modes, (by_psql, by_driver))
+            for mode, log_in in itertools.product(modes, (by_psql, by_driver))
         }
         for binding in BINDINGS
     }
@@ -202,6 +259,54 @@ def test_another_certificate_is_told_at_the_start(vigie: StartVigie, tls_lab: Tl
     assert "ended with status 1" in told
     assert "frontend_tls.certificate: is not that of the database at 127.0.0.1:" in told
     assert "channel_binding 'unused'" in told
+
+
+def test_passwords_with_verifiers(
+    vigie: StartVigie, tls_lab: TlsLab, verifiers: Path, tmp_path: Path
+) -> None:
+    """A wrong one, one that was changed since, and roles that are not in the file."""
+    role = "lims_app"
+    kept = [line for line in verifiers.read_text().splitlines() if '"biologist"' not in line]
+    own = tmp_path / "verifiers.txt"
+    own.touch(mode=0o600)
+    own.write_text("\n".join(kept))
+    running = start(
+        vigie,
+        tls_lab,
+        tls_lab.other,
+        backend_tls__mode="require",
+        frontend_tls__scram_verifiers=str(own),
+    )
+
+    def told(name: str, password: str, **options: str) -> str:
+        lab = replace(tls_lab.lab, passwords={ROLE: password})
+        given = {"user": name, **options, "sslmode": "require"}
+        try:
+            psycopg.connect(**{**parameters(replace(tls_lab, lab=lab), running.strict), **given})
+        except psycopg.OperationalError as error:
+            return str(error)
+        return ""
+
+    right = tls_lab.lab.passwords
+    with tls_lab.lab.connect(SUPERUSER) as database:
+        database.execute("alter role dashboard password 'new'")
+    try:
+        found = {
+            "wrong": told(role, "guess"),
+            "changed": told("dashboard", "new"),
+            "nobody": told("nobody", "guess"),
+            "not in it": told("biologist", right["biologist"]),
+            "not in it, unbound": told("biologist", "guess", channel_binding="disable"),
+        }
+    finally:
+        with tls_lab.lab.connect(SUPERUSER) as database:
+            database.execute(f"alter role dashboard password '{right['dashboard']}'".encode())
+
+    assert 'password authentication failed for user "lims_app"' in found["wrong"]
+    assert "is not the database's" in found["changed"]
+    assert "SCRAM channel binding cannot pass" in found["nobody"]
+    assert "SCRAM channel binding cannot pass" in found["not in it"]
+    assert 'password authentication failed for user "biologist"' in found["not in it, unbound"]
 
 
 def test_a_wrong_ca_is_told_at_the_start(

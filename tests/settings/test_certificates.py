@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import ssl
 from dataclasses import replace
 from datetime import timedelta
@@ -19,6 +20,7 @@ from proxy.errors import ConfigurationError
 from proxy.settings.certificates import backend_credentials, frontend_credentials, utc_now
 from proxy.settings.settings import BackendTls, FrontendTls
 from tests.fix_tls import Authority, Pair
+from tests.scram import text_of, verifier_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -151,6 +153,51 @@ def test_each_fault_is_one_clear_problem(fault: Callable[[Pair], FrontendTls], p
 
     (problem,) = caught.value.problems
     assert problem.startswith(FAULTS[fault].format(folder=pair.key.parent))
+
+
+def verifiers_of(folder: Path, text: str, mode: int = 0o600) -> Path:
+    path = folder / "verifiers.txt"
+    path.touch(mode=mode)
+    path.write_text(text)
+    path.chmod(mode)
+    return path
+
+
+def test_verifiers_by_role(pair: Pair, tmp_path: Path) -> None:
+    """The form of pgbouncer's file, quotes doubled; comments and empty lines are none."""
+    verifier = verifier_of("secret")
+    text = f'; of today\n"app" "{text_of(verifier)}"\n\n"a ""b""" "{text_of(verifier)}"\n'
+    settings = settings_of(pair, scram_verifiers=verifiers_of(tmp_path, text))
+
+    found = frontend_credentials(settings, utc_now())
+
+    assert found is not None
+    assert found.verifiers == {"app": verifier, 'a "b"': verifier}
+    assert found.end_point == hashlib.sha256(pair.der).digest()
+
+
+def test_what_is_no_file_of_verifiers(pair: Pair, tmp_path: Path) -> None:
+    """Each line that is wrong, by its number, and without what stands in it."""
+    text = f'"app" "md5abc"\n"ok" "{text_of(verifier_of("x"))}"\napp SCRAM\n'
+    settings = settings_of(pair, scram_verifiers=verifiers_of(tmp_path, text, 0o640))
+
+    with pytest.raises(ConfigurationError) as caught:
+        frontend_credentials(settings, utc_now())
+
+    told = [one.partition("verifiers.txt")[2] for one in caught.value.problems]
+    assert [one.partition(",")[0] for one in told] == [
+        ":1: no SCRAM-SHA-256 verifier",
+        ":3: no role with a verifier",
+    ]
+    assert "abc" not in str(caught.value)
+
+
+def test_who_may_read_the_verifiers(pair: Pair, tmp_path: Path) -> None:
+    """As a key: nobody else."""
+    settings = settings_of(pair, scram_verifiers=verifiers_of(tmp_path, "", 0o644))
+
+    with pytest.raises(ConfigurationError, match="mode 0644: others may read it"):
+        frontend_credentials(settings, utc_now())
 
 
 def test_all_faults_are_told_at_once(tmp_path: Path) -> None:

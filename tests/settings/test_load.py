@@ -91,6 +91,7 @@ frontend_tls:
   ca: /a
   crl: /l
   channel_binding: unused
+  scram_verifiers: /v
 backend_tls: {mode: verify-full, negotiation: direct, ca: /b, crl: /m, certificate: /d, key: /e}
 state_share_percent: 5
 """
@@ -122,6 +123,7 @@ state_share_percent: 5
             ca=Path("/a"),
             crl=Path("/l"),
             needs_channel_binding=False,
+            scram_verifiers=Path("/v"),
         ),
         backend_tls=BackendTls(
             "verify-full", "direct", Path("/b"), Path("/m"), Path("/d"), Path("/e")
@@ -345,7 +347,7 @@ def test_every_setting_has_a_variable() -> None:
     assert names["VIGIE_CATALOG_REFRESH_SECONDS"] == ("catalog_refresh_seconds",)
     assert names["VIGIE_BACKEND_TLS__MODE"] == ("backend_tls", "mode")
     assert names["VIGIE_PLAN_REFRESH_SECONDS"] == ("plan_refresh_seconds",)
-    assert len(names) == 38
+    assert len(names) == 39
 
 
 @pytest.mark.parametrize(
