@@ -85,9 +85,11 @@ def _read_certificates(settings: Settings) -> tuple[str, ...]:
 
     tls = Tls(settings.frontend_tls, settings.backend_tls)
     seconds = settings.limits.connect_timeout_seconds
-    problem = asyncio.run(tls.problem_with(settings.upstream, seconds))
-    if problem is not None:
-        raise ConfigurationError([problem])
+    databases = dict.fromkeys([settings.upstream, *(one.address for one in settings.upstreams)])
+    found = [asyncio.run(tls.problem_with(one, seconds)) for one in databases]
+    problems = [problem for problem in found if problem is not None]
+    if problems:
+        raise ConfigurationError(problems)
     return tuple(tls.warnings)
 
 

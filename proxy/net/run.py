@@ -101,7 +101,7 @@ async def _serve(settings: Settings, policy: Policy, reread: Reread) -> None:
         await _expect_logins(settings, surroundings.tls)
         upstreams = Upstreams(surroundings.upstreams)
         reload = Reload(surroundings, settings, reread)
-        reload.further.append((CERTIFICATES, surroundings.tls.reload))
+        reload.further.append((CERTIFICATES, partial(_reload_certificates, surroundings.tls)))
         limits, sinks, keeper = settings.limits, surroundings.sinks, surroundings.keeper
         loop = asyncio.get_running_loop()
         keeping = loop.create_task(keeper.run())
@@ -168,8 +168,7 @@ def _surroundings(
     metrics.mode(settings.mode)
     ledger, keeper, secret = open_state(settings, metrics, stack)
     tls = Tls(settings.frontend_tls, settings.backend_tls)
-    for warning in tls.warnings:
-        _log.warning("%s", warning)
+    _tell_warnings(tls)
     try:
         audit = AuditLog(settings.audit.path)
     except OSError as error:
@@ -207,6 +206,16 @@ def _surroundings(
         keeper,
         tls,
     )
+
+
+def _reload_certificates(tls: Tls) -> None:
+    tls.reload()
+    _tell_warnings(tls)
+
+
+def _tell_warnings(tls: Tls) -> None:
+    for warning in tls.warnings:
+        _log.warning("%s", warning)
 
 
 async def _expect_logins(settings: Settings, tls: Tls) -> None:

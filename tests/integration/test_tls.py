@@ -8,6 +8,8 @@ import itertools
 import json
 import os
 import re
+import shutil
+import signal
 import socket
 import ssl
 import struct
@@ -443,6 +445,37 @@ def test_newer_libpq_cancels_through_tls(same: Running, tls_lab: TlsLab) -> None
         with pytest.raises(psycopg.errors.QueryCanceled):
             connection.execute("select pg_sleep(60)")
         timer.join()
+
+
+def test_a_new_certificate_without_a_restart(
+    vigie: StartVigie, tls_lab: TlsLab, tmp_path: Path
+) -> None:
+    """SIGHUP: new sessions see it, old ones go on, and a file that is wrong changes nothing."""
+    first, second = (tls_lab.authority.issue(name) for name in ("first", "second"))
+    own = replace(first, certificate=tmp_path / "c.crt", key=tmp_path / "c.key")
+    shutil.copy2(first.certificate, own.certificate)
+    shutil.copy2(first.key, own.key)
+    running = start(vigie, tls_lab, own, backend_tls__mode="disable")
+
+    with connect(tls_lab, running.strict, sslmode="require") as connection:
+        assert presented(running.strict) == first.der
+        shutil.copy2(second.certificate, own.certificate)
+        os.kill(running.process.process_number, signal.SIGHUP)
+        until(lambda: "does not belong to the certificate" in running.process.log, "a complaint")
+        assert presented(running.strict) == first.der
+        shutil.copy2(second.key, own.key)
+        os.kill(running.process.process_number, signal.SIGHUP)
+        until(lambda: presented(running.strict) == second.der, "the new certificate")
+        assert connection.execute("select 1").fetchone() == (1,)
+
+
+def presented(port: int) -> bytes:
+    """Return the certificate that a frontend is presented."""
+    with bare.dialled(port) as raw:
+        raw.send(SSL_REQUEST)
+        assert raw.socket.recv(1) == b"S"
+        with context().wrap_socket(raw.socket) as wrapped:
+            return wrapped.getpeercert(binary_form=True) or b""
 
 
 # certificates of frontends
