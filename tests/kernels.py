@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from proxy.accel import _python
+from proxy.accel import _python, lane_state
 from proxy.meter import runs
 from proxy.wire import frames
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 class InPython:
     """What the compiled kernel has, from where it is specified."""
 
+    Known = lane_state.Known
+    LaneCounts = lane_state.LaneCounts
+    LaneState = lane_state.LaneState
     answer_rows = staticmethod(_python.answer_rows)
     end_of_run = staticmethod(frames.end_of_run)
     extended_key = staticmethod(_python.extended_key)
@@ -37,9 +40,9 @@ def _compiled() -> Any:
 
 
 COMPILED: Final = _compiled()
-_KERNELS: Final[dict[str, Any]] = {"python": InPython}
+KERNELS: Final[dict[str, Any]] = {"python": InPython}
 if COMPILED is not None:
-    _KERNELS["compiled"] = COMPILED
+    KERNELS["compiled"] = COMPILED
 each_kernel: Final[MarkDecorator] = pytest.mark.parametrize(
-    "kernel", _KERNELS.values(), ids=list(_KERNELS)
+    "kernel", KERNELS.values(), ids=list(KERNELS)
 )

@@ -1,12 +1,26 @@
 """The compiled kernel of Vigie. What each part means is said by its twin in Python."""
 
-from vigie_native.lane import answer_rows, cut_literals, extended_key, query_template
+from vigie_native.lane import (
+    Known,
+    LaneCounts,
+    LaneState,
+    answer_rows,
+    cut_literals,
+    extended_key,
+    query_template,
+)
 from vigie_native.rows import RunCharger, end_of_run
+from vigie_native.sockets import Port, Teller
 from vigie_native.subjects import SubjectWindow
 
 __all__ = [
+    "Known",
+    "LaneCounts",
+    "LaneState",
+    "Port",
     "RunCharger",
     "SubjectWindow",
+    "Teller",
     "answer_rows",
     "cut_literals",
     "end_of_run",

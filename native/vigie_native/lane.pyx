@@ -455,3 +455,136 @@ cpdef object extended_key(bytes chunk):
     if size - text != 15 or memcmp(p + text, b"E\0\0\0\x09\0\0\0\0\0S\0\0\0\x04", 15) != 0:
         return None
     return parses, describes, chunk[name:name_end], chunk[:at] + chunk[formats:end]
+
+
+cdef enum:
+    KINDS = 64
+    RECENT = 256
+
+
+cdef class LaneCounts:
+    """See ``proxy.accel.lane_state.LaneCounts``."""
+
+    @property
+    def statements(self):
+        return [self._statements[i] for i in range(KINDS)]
+
+    def count(self, int kind, long long rows, long long size_bytes):
+        """Add one statement."""
+        if not 0 <= kind < KINDS:
+            raise IndexError(kind)
+        self._statements[kind] += 1
+        self.rows += rows
+        self.size_bytes += size_bytes
+
+
+cdef class Known:
+    """See ``proxy.accel.lane_state.Known``."""
+
+    def __init__(self, facts, int kind, bytes head, makes=None, text=None):
+        if not 0 <= kind < KINDS:
+            raise IndexError(kind)
+        self.facts = facts
+        self.kind = kind
+        self.head = head
+        self.makes = makes
+        self.text = text
+        self.may_have_rows = facts.returns_rows
+
+
+cdef class LaneState:
+    """See ``proxy.accel.lane_state.LaneState``."""
+
+    def __init__(self, LaneCounts counts not None, text_of, answered):
+        self._counts = counts
+        self._text_of = text_of
+        self._answered = answered
+        self._recent = {}
+        self._texts = {}
+        self.epochs = [0]
+        self.epoch = -1
+
+    @property
+    def is_under_way(self):
+        """Whether a query was passed and is not answered."""
+        return self._known is not None
+
+    cpdef bint passes_frontend(self, bytes chunk, double now) except -1:
+        """Whether the chunk goes to the backend as it is."""
+        if not self.is_open or self._known is not None or now >= self.valid_until:
+            return False
+        if self.epochs[0] != self.epoch or self.book is None:
+            return False
+        key = self.key_of(chunk)
+        if key is None:
+            return False
+        known = self._recent.get(key)
+        if known is None:
+            known = self.book.get(key)
+            if known is None:
+                return False
+            if len(self._recent) >= RECENT:
+                self._recent.clear()
+            self._recent[key] = known
+        self._known = <Known?>known
+        self._chunk = chunk
+        self.heard_at = now
+        return True
+
+    cpdef bint passes_backend(self, bytes chunk) except -1:
+        """Whether the chunk goes to the frontend as it is: it is the whole answer."""
+        cdef Known known = self._known
+        cdef long long answer
+        cdef int status
+        cdef bint names
+        if known is None:
+            return False
+        answer = answer_rows(chunk, known.head, known.may_have_rows)
+        if answer < 0 or (self.forbids is not None and self.forbids(chunk)):
+            return False
+        self._known = None
+        self._chunk = None
+        status = answer & 0xFF
+        names = known.text is not None and (
+            status != c"I" or (known.makes is not None and known is not self.made)
+        )
+        if names or status != self.status:
+            self.status = status
+            self._answered(known, status)
+            self.made = known if known.makes == "" else None
+        self._counts._statements[known.kind] += 1
+        self._counts.rows += answer >> 8
+        self._counts.size_bytes += PyBytes_GET_SIZE(chunk)
+        return True
+
+    def take_under_way(self):
+        """Return what was passed and is not answered, which the session has to adopt."""
+        chunk = self._chunk
+        self._chunk = None
+        self._known = None
+        return chunk
+
+    def look_again(self):
+        """What was found before may be found otherwise now."""
+        self._recent.clear()
+        self._texts.clear()
+        self.made = None
+        self.epoch = -1
+
+    cpdef object key_of(self, bytes chunk):
+        """Return by what a query is known; None: it is not of an everyday form."""
+        if PyBytes_GET_SIZE(chunk) and PyBytes_AS_STRING(chunk)[0] == c"Q":
+            return query_template(chunk)
+        found = extended_key(chunk)
+        if found is None:
+            return None
+        parses, describes, statement, key = <tuple>found
+        if parses:
+            return found
+        text = self._texts.get(statement)
+        if text is None:
+            text = self._text_of(statement)
+            if text is None:
+                return None
+            self._texts[statement] = text
+        return parses, describes, text, key

@@ -9,14 +9,35 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Final
 
-from proxy.accel import _python
+from proxy.accel import _python, lane_state
 from proxy.errors import ConfigurationError
 from proxy.meter import runs
 from proxy.sql import template
 from proxy.wire import frames
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+    from typing import Protocol
+
+    class PortType(Protocol):
+        """One socket of a relay: reads it, and sends what the lane passes to the peer.
+
+        ``takes``: whether what is sent is written at once.
+        """
+
+        takes: bool
+
+        def __init__(self, number: int, side: object, /, *, is_frontend: bool) -> None: ...
+
+        def link(self, peer: PortType | None, lane: lane_state.LaneState | None, /) -> None:
+            """From now on send to ``peer`` what the lane passes; None: nothing."""
+
+        def readable(self) -> None:
+            """There are bytes to read, and nothing else is known."""
+
+        def woken(self) -> None:
+            """There may be anything."""
+
 
 _WANTED: Final = os.environ.get("PROXY_ACCEL", "auto")
 if _WANTED not in {"auto", "python", "compiled"}:
@@ -28,6 +49,11 @@ IMPLEMENTATION = "python"
 query_template: Callable[[bytes], bytes | None] = _python.query_template
 answer_rows: Callable[[bytes, bytes, bool], int] = _python.answer_rows
 extended_key: Callable[[bytes], tuple[bool, bool, bytes, bytes] | None] = _python.extended_key
+Known: type[lane_state.Known] = lane_state.Known
+LaneCounts: type[lane_state.LaneCounts] = lane_state.LaneCounts
+LaneState: type[lane_state.LaneState] = lane_state.LaneState
+Port: type[PortType] | None = None  # without the compiled kernel ``proxy.net.raw`` does its work
+Teller: Callable[[int, Mapping[int, object]], Callable[[], None]] | None = None
 cut_literals: Callable[[str], template.Template | None] = template.cut_literals
 end_of_run: frames.EndOfRun = frames.end_of_run
 RunCharger: Callable[..., runs.RunCharger] = runs.RunCharger
@@ -59,6 +85,11 @@ if _WANTED != "python":
         query_template = vigie_native.query_template
         answer_rows = vigie_native.answer_rows
         extended_key = vigie_native.extended_key  # the same values as a plain tuple
+        Known = vigie_native.Known
+        LaneCounts = vigie_native.LaneCounts
+        LaneState = vigie_native.LaneState
+        Port = vigie_native.Port
+        Teller = vigie_native.Teller
         cut_literals = template_from(vigie_native.cut_literals)
         end_of_run = vigie_native.end_of_run
         RunCharger = vigie_native.RunCharger

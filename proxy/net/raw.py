@@ -13,7 +13,11 @@ import struct
 from collections import deque
 from typing import TYPE_CHECKING, Final, Protocol
 
+from proxy import accel
+
 if TYPE_CHECKING:
+    from proxy.accel import PortType
+    from proxy.accel.lane_state import LaneState
     from proxy.net.readiness import Readiness
 
 CHUNK_BYTES: Final = 256 * 1024
@@ -53,6 +57,7 @@ class RawSide:
         self._loop = asyncio.get_running_loop()
         self._socket: socket.socket | None = None
         self._number = -1
+        self._port: PortType | None = None  # the compiled kernel's, if it is there
         self._readiness = readiness
         self._reads = self._writes = False
         self._backlog: deque[bytes] = deque()  # what the peer has not taken, or has no socket yet
@@ -104,6 +109,9 @@ class RawSide:
         self._socket, self._number = connected, connected.fileno()
         if connected.family != socket.AF_UNIX:
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if accel.Port is not None:
+            self._port = accel.Port(self._number, self, is_frontend=self._is_frontend)
+            self._port.takes = not self._backlog
         if self._backlog:
             self._watch(reads=False, writes=True)
         if self._closing:
@@ -134,8 +142,15 @@ class RawSide:
             self._keep(data[sent:])
             self._watch(reads=self._reads, writes=True)
 
+    def link(self, peer: RawSide, lane: LaneState) -> None:
+        """What the lane passes goes to the peer without asking the relay, both ways."""
+        if self._port is not None and peer._port is not None:
+            self._port.link(peer._port, lane)
+            peer._port.link(self._port, lane)
+
     def close(self) -> None:
         """Close after everything was sent, or after a while."""
+        self._unlink()
         if self._socket is None or (self._closing and self._is_ending):
             self._closing = True
             return
@@ -167,17 +182,23 @@ class RawSide:
             return
         except OSError:
             size = 0
-        if not size:
+        self.received(bytes(_BUFFER[:size]))
+
+    def received(self, chunk: bytes) -> None:
+        """Tell the relay what came; nothing: the peer has closed."""
+        if not chunk:
             self._lost()
         elif self._closing:
             pass  # what still comes from a peer that was told to go
         elif self._is_frontend:
-            self._relay.frontend_sent(bytes(_BUFFER[:size]))
+            self._relay.frontend_sent(chunk)
         else:
-            self._relay.backend_sent(bytes(_BUFFER[:size]))
+            self._relay.backend_sent(chunk)
 
     def _keep(self, data: bytes) -> None:
         self._backlog.append(data)
+        if self._port is not None:
+            self._port.takes = False
         self._backlog_bytes += len(data)
         if self._backlog_bytes > HIGH_WATER_BYTES and not self._is_congested:
             self._is_congested = True
@@ -209,12 +230,19 @@ class RawSide:
             self._watch(reads=self._reads, writes=False)
             if self._closing:
                 self._end()
+            elif self._port is not None:
+                self._port.takes = True
 
     def _watch(self, *, reads: bool, writes: bool) -> None:
         if self._socket is None or (self._reads is reads and self._writes is writes):
             return
         self._reads, self._writes = reads, writes
-        self._readiness.watch(self._number, self, reads=reads, writes=writes)
+        self._readiness.watch(self._number, self._port or self, reads=reads, writes=writes)
+
+    def _unlink(self) -> None:
+        if self._port is not None:
+            self._port.takes = False
+            self._port.link(None, None)
 
     def _end(self) -> None:
         """Everything was sent: say so to a frontend, and wait until it closes.
@@ -234,6 +262,7 @@ class RawSide:
     def _lost(self) -> None:
         """Close the socket and tell."""
         self._watch(reads=False, writes=False)
+        self._unlink()
         connected, self._socket = self._socket, None
         if connected is None:
             return

@@ -222,6 +222,7 @@ class Relay:
             case c.LoggedIn():
                 if self._deadline is not None:
                     self._deadline.cancel()
+                self._link()
             case _:
                 shared.sinks.take(command)
 
@@ -253,6 +254,13 @@ class Relay:
         self.happened(
             e.EncryptionBroken("frontend" if side is self.frontend else "backend", reason)
         )
+
+    def _link(self) -> None:
+        """Let what the lane passes go from socket to socket; TLS is read and written here."""
+        if self._session is None or isinstance(self.frontend, TlsSide):
+            return
+        if not isinstance(self._backend, TlsSide):
+            self.frontend.link(self._backend, self._session.lane)
 
     def congested(self, side: Side, *, is_congested: bool) -> None:
         """A peer reads too slowly (or again): the other side is not read (or again)."""

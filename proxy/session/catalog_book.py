@@ -59,6 +59,7 @@ class CatalogBook:
     """Catalogs by database and paths by reader; bounded by the number of databases and readers."""
 
     def __init__(self) -> None:
+        self.epochs = [0]  # raised when what is known changes, or ceases to be believed
         self._pages: dict[str, _Page] = {}
         self._paths: dict[Reader, tuple[tuple[str, ...], float, int]] = {}
 
@@ -73,10 +74,14 @@ class CatalogBook:
 
     def is_fresh(self, database: str, now: float, seconds: float) -> bool:
         """Whether the catalog need not be read again, or somebody is just reading it."""
+        return now < self.fresh_until(database, seconds)
+
+    def fresh_until(self, database: str, seconds: float) -> float:
+        """Return until when the catalog need not be read again, as of this epoch."""
         page = self._page(database)
         if page.change != page.changes:
-            return False
-        return now - page.read_at < seconds or now < page.claimed_until
+            return _NEVER
+        return max(page.read_at + seconds, page.claimed_until)
 
     def catalog(self, database: str) -> Catalog | None:
         """Return what was read last, however old; None: nothing."""
@@ -104,6 +109,7 @@ class CatalogBook:
         page.catalog, page.read_at, page.change = catalog, now, change
         page.claimed_until = _NEVER
         page.results = results
+        self.epochs[0] += 1
 
     def adopt(self, before: SchemaMap, after: SchemaMap) -> None:
         """Make every catalog anew with another schema map.
@@ -112,6 +118,7 @@ class CatalogBook:
         new map says.
         """
         made = [(page, _made_anew(page, before, after)) for page in self._pages.values()]
+        self.epochs[0] += 1
         for page, catalog in made:  # all of them, or none if one cannot be made
             page.catalog = catalog
             if catalog is None:
@@ -120,6 +127,7 @@ class CatalogBook:
     def release(self, database: str) -> None:
         """Note that it could not be read by who began to."""
         self._page(database).claimed_until = _NEVER
+        self.epochs[0] += 1
 
     def put_path(self, reader: Reader, path: tuple[str, ...], now: float) -> None:
         """Keep the path that a session of the reader began with."""
@@ -134,6 +142,7 @@ class CatalogBook:
     def changed(self, database: str) -> None:
         """Note that one passed: the catalog of the database has to be read again."""
         self._page(database).changes += 1
+        self.epochs[0] += 1
 
     def tainted(self, database: str) -> frozenset[Relation]:
         """Return the relations into which subjects' data was copied."""
@@ -142,6 +151,7 @@ class CatalogBook:
     def taint(self, database: str, relations: Iterable[Relation]) -> None:
         """Note that subjects' data was copied into these."""
         self._page(database).tainted |= frozenset(relations)
+        self.epochs[0] += 1
 
     def _page(self, database: str) -> _Page:
         page = self._pages.get(database)

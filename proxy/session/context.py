@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from proxy import accel
 from proxy.session.admission import Admission
 from proxy.session.catalog_book import CatalogBook
-from proxy.session.lane_book import Book, LaneCounts
 from proxy.sql import Analyser
 from proxy.sql.cache import TwoGenerations
 from proxy.terms.finding import Action, Mode
@@ -15,10 +15,12 @@ from proxy.terms.finding import Action, Mode
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
 
+    from proxy.accel.lane_state import LaneCounts
     from proxy.content.canaries import CanaryWatch
     from proxy.meter.ledger import Ledger
     from proxy.meter.walk import Walks
     from proxy.policy import Policy
+    from proxy.session.lane_book import Book
     from proxy.session.routes import Route
     from proxy.sql.planner import Plan
     from proxy.terms.finding import Judgement
@@ -28,6 +30,10 @@ _JUDGEMENTS_BYTES: Final = 16 * 1024 * 1024
 _WALKS_BYTES: Final = 64 * 1024 * 1024  # of 100 principals that all walk; most take little
 _PLANS_BYTES: Final = 16 * 1024 * 1024
 _BOOKS_BYTES: Final = 256 * 1024 * 1024
+
+
+def _lane_counts() -> LaneCounts:
+    return accel.LaneCounts()
 
 
 @dataclass(slots=True)
@@ -73,7 +79,7 @@ class Context:
     lane_books: TwoGenerations[Hashable, Book] = field(
         default_factory=lambda: TwoGenerations(_BOOKS_BYTES)
     )
-    lane_counts: LaneCounts = field(default_factory=LaneCounts)
+    lane_counts: LaneCounts = field(default_factory=_lane_counts)
     judgements: TwoGenerations[tuple[Principal, object, object], Judgement] = field(
         default_factory=lambda: TwoGenerations(_JUDGEMENTS_BYTES)
     )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from proxy import accel
 from proxy.errors import WireError
 from proxy.session.commands import Judged, SendBackend
-from proxy.session.lane_book import BOOK_BYTES, Book, Known
+from proxy.session.lane_book import BOOK_BYTES, KIND_NUMBERS, Book
 from proxy.session.pending import BindPending, ParsePending, QueryPending
 from proxy.session.results import plan_result
 from proxy.session.state import IDLE, Phase
@@ -27,6 +27,7 @@ from proxy.wire.backend import Tag, decode_row_description
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
+    from proxy.accel.lane_state import Known
     from proxy.session.commands import Command
     from proxy.session.state import State
     from proxy.sql import Catalog
@@ -48,70 +49,62 @@ class _Candidate:
 
 
 class Lane:
-    """The lane of one session."""
+    """The lane of one session; ``passing`` is what each chunk meets."""
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._open = False
-        self._under_way: tuple[bytes, Known] | None = None
         self._candidate: _Candidate | None = None
         self._book: Book | None = None
         self._seen: tuple[Catalog | None, str] = (None, "")
+        context = state.context
+        self.passing = accel.LaneState(context.lane_counts, self._text_of, self._answered)
+        self.passing.epochs = context.catalogs.epochs
 
     def take_frontend(self, chunk: bytes) -> bool:
         """Whether the chunk goes to the backend as it is."""
-        state = self._state
-        if not self._open or self._under_way is not None:
+        passing, now = self.passing, self._state.now
+        if not passing.is_open or passing.is_under_way:
             return False
-        context, catalog = state.context, state.catalog
-        if not context.catalogs.is_fresh(
-            state.reader.database, state.now, context.catalog_refresh_seconds
-        ):
-            return False
-        if self._book is None or self._seen[0] is not catalog or self._seen[1] != state.encoding:
-            self._seen = (catalog, state.encoding)
-            self._book = self._find_book(catalog)
-        key = self._key_of(chunk)
-        known = None if key is None else self._book.get(key)
-        if known is None:
-            return False
-        self._under_way = (chunk, known)
-        return True
+        if passing.epoch != passing.epochs[0] or now >= passing.valid_until:
+            self._look_again()
+        return passing.passes_frontend(chunk, now)
 
     def take_backend(self, chunk: bytes) -> bool:
         """Whether the chunk goes to the frontend as it is."""
-        if self._under_way is None:
-            return False
-        known = self._under_way[1]
-        answer = accel.answer_rows(chunk, known.head, known.facts.returns_rows)
-        if answer < 0 or self._has_canary(chunk):
-            return False
-        self._under_way = None
-        state = self._state
-        state.status = answer & 0xFF
-        if known.text is not None:
-            self._keep_names(known, known.text)
-        if state.status == IDLE:
-            state.registry.end_transaction()
-        counts = state.context.lane_counts
-        kind = known.facts.kind
-        counts.statements[kind] = counts.statements.get(kind, 0) + 1
-        counts.rows += answer >> 8
-        counts.size_bytes += len(chunk)
-        return True
+        return self.passing.passes_backend(chunk)
 
     @property
     def is_under_way(self) -> bool:
         """Whether a chunk was passed and is not answered."""
-        return self._under_way is not None
+        return self.passing.is_under_way
 
     def take_under_way(self) -> bytes | None:
         """Return what was passed and is not answered, which the session has to adopt."""
-        if self._under_way is None:
-            return None
-        chunk, _ = self._under_way
-        self._under_way = None
-        return chunk
+        return self.passing.take_under_way()
+
+    def _look_again(self) -> None:
+        """Find out with which catalog the lane works, and how long that is to be believed."""
+        state, passing = self._state, self.passing
+        passing.look_again()
+        context, catalog = state.context, state.catalog
+        passing.epoch = passing.epochs[0]
+        passing.valid_until = context.catalogs.fresh_until(
+            state.reader.database, context.catalog_refresh_seconds
+        )
+        if self._book is None or self._seen[0] is not catalog or self._seen[1] != state.encoding:
+            self._seen = (catalog, state.encoding)
+            self._book = self._find_book(catalog)
+        passing.book = self._book
+        passing.forbids = None if context.canaries is None else self._has_canary
+
+    def _answered(self, known: Known, status: int) -> None:
+        """What was passed is answered, and names or the status of the transaction change."""
+        state = self._state
+        state.status = status
+        if known.text is not None:
+            self._keep_names(known, known.text)
+        if status == IDLE:
+            state.registry.end_transaction()
 
     def _has_canary(self, chunk: bytes) -> bool:
         watch = self._state.context.canaries
@@ -122,10 +115,11 @@ class Lane:
     def forget(self) -> None:
         """What was learnt no longer holds."""
         self._book = self._candidate = None
+        self.passing.look_again()
 
     def close(self) -> bool:
         """The session takes what comes; return whether it was at rest until now."""
-        was_open, self._open = self._open, False
+        was_open, self.passing.is_open = self.passing.is_open, False
         return was_open
 
     def watch(self, chunk: bytes, commands: Sequence[Command]) -> None:
@@ -136,7 +130,7 @@ class Lane:
             return
         if b"".join(one.data for one in commands if isinstance(one, SendBackend)) != chunk:
             return  # something else stands for it
-        key = self._key_of(chunk)
+        key = self.passing.key_of(chunk)
         if key is not None:
             self._candidate = self._candidate_of(key)
 
@@ -144,7 +138,7 @@ class Lane:
         """Open the lane if the session is at rest, and learn from the answer that it just took."""
         state = self._state
         candidate, self._candidate = self._candidate, None
-        self._open = (
+        is_open = (
             state.phase is Phase.READY
             and not state.pending
             and not (state.skipping or state.segment_open or state.own_query)
@@ -155,7 +149,10 @@ class Lane:
             and state.conforming
             and state.path is not None
         )
-        if candidate is None or not self._open or self._book is None:
+        passing = self.passing
+        passing.look_again()
+        passing.is_open, passing.status = is_open, state.status
+        if candidate is None or not is_open or self._book is None:
             return
         if self._seen != (state.catalog, state.encoding):
             return
@@ -164,7 +161,8 @@ class Lane:
             return
         if accel.answer_rows(chunk, head, candidate.facts.returns_rows) < 0:
             return
-        known = Known(candidate.facts, head, candidate.makes, candidate.text)
+        kind = KIND_NUMBERS[candidate.facts.kind]
+        known = accel.Known(candidate.facts, kind, head, candidate.makes, candidate.text)
         self._book.put(candidate.key, known, len(head) + len(candidate.text or b"") + _ENTRY_BYTES)
 
     def _candidate_of(self, key: Hashable) -> _Candidate | None:
@@ -200,18 +198,11 @@ class Lane:
 
     # keys
 
-    def _key_of(self, chunk: bytes) -> Hashable | None:
-        if chunk[:1] == b"Q":
-            return accel.query_template(chunk)
-        found = accel.extended_key(chunk)
-        if found is None or found[0]:
-            return found
-        prepared = self._state.registry.prepared.get(found[2].decode("latin-1"))
+    def _text_of(self, statement: bytes) -> bytes | None:
+        prepared = self._state.registry.prepared.get(statement.decode("latin-1"))
         if prepared is None or prepared.wrapped or prepared.encoding != self._seen[1]:
             return None
-        if prepared.catalog is not self._seen[0]:
-            return None
-        return (*found[:2], prepared.text, found[3])
+        return prepared.text if prepared.catalog is self._seen[0] else None
 
     def _find_book(self, catalog: Catalog | None) -> Book:
         state = self._state

@@ -1,36 +1,16 @@
-"""What fast lanes have learnt, and what went through them."""
+"""What fast lanes of the same principal have learnt from each other."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from proxy.accel.lane_state import Known
 from proxy.sql.cache import TwoGenerations
-
-if TYPE_CHECKING:
-    from proxy.terms.facts import Kind, StatementFacts
+from proxy.terms.facts import Kind
 
 BOOK_BYTES: Final = 4 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What was learnt of a query. ``head``: what comes before its rows, byte for byte."""
-
-    facts: StatementFacts
-    head: bytes
-    makes: str | None = None  # the name of the prepared statement of its Parse
-    text: bytes | None = None  # of an extended query
-
+KIND_NUMBERS: Final = {kind: number for number, kind in enumerate(Kind)}
+"""By which number ``LaneCounts`` counts a kind of statement."""
 
 Book = TwoGenerations[Hashable, Known]
-
-
-@dataclass(slots=True)
-class LaneCounts:
-    """What went through lanes, for the metrics; only ever grows."""
-
-    statements: dict[Kind, int] = field(default_factory=dict)
-    rows: int = 0
-    size_bytes: int = 0

@@ -62,6 +62,7 @@ from proxy.wire import backend, frontend
 from proxy.wire.frames import FrameReader
 
 if TYPE_CHECKING:
+    from proxy.accel.lane_state import LaneState
     from proxy.session.context import Context
     from proxy.wire.frames import Frame, Piece, Run
 
@@ -138,7 +139,7 @@ class Session:
     @property
     def heard_at(self) -> float:
         """Return when the frontend sent something."""
-        return self._state.heard_at
+        return max(self._state.heard_at, self._lane.passing.heard_at)
 
     @property
     def is_waiting(self) -> bool:
@@ -169,6 +170,11 @@ class Session:
         if state.has_logged_in:
             admission.log_out(state.decisions.principal.role)
         state.has_entered = state.has_logged_in = False
+
+    @property
+    def lane(self) -> LaneState:
+        """Return what decides which chunks pass as they are, without asking here."""
+        return self._lane.passing
 
     def passes_frontend(self, chunk: bytes, now: float) -> bool:
         """Whether a chunk of the frontend goes to the backend as it is; else ``handle`` it."""

@@ -13,6 +13,7 @@ import pytest
 import uvloop
 from prometheus_client import CollectorRegistry
 
+from proxy import accel
 from proxy.demo.postgres import HOST, free_port
 from proxy.meter.ledger import Ledger
 from proxy.metrics import Metrics
@@ -24,7 +25,6 @@ from proxy.net.sinks import AuditLog, Sinks
 from proxy.net.workers import Workers
 from proxy.session import commands as c
 from proxy.session import events as e
-from proxy.session.lane_book import LaneCounts
 from proxy.settings.address import Address
 from tests.conversation import context_of
 
@@ -45,6 +45,9 @@ class Scripted:
         self.events: list[e.Event] = []
         self.holds_frontend = self.asks = False
         self.ends = 0
+        self.lane = accel.LaneState(
+            accel.LaneCounts(), lambda _name: None, lambda _known, _status: None
+        )
 
     def handle(self, event: e.Event, _now: float) -> list[c.Command]:
         """Ask the script."""
@@ -121,7 +124,7 @@ async def relaying(
     surroundings = Surroundings(
         context_of(),
         {"": Address(HOST, port), "other": Address(HOST, other_port or port)},
-        Sinks(metrics, audit, ledger, LaneCounts()),
+        Sinks(metrics, audit, ledger, accel.LaneCounts()),
         workers,
         login_seconds,
         connect_seconds,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from prometheus_client import CollectorRegistry
 
+from proxy import accel
 from proxy.audit import AuditRecord
 from proxy.audit.record import RecordKind
 from proxy.meter.ledger import Charge, Ledger
@@ -17,7 +18,6 @@ from proxy.metrics import Metrics
 from proxy.net import clock
 from proxy.net.sinks import AuditLog, Sinks
 from proxy.session import commands as c
-from proxy.session.lane_book import LaneCounts
 from proxy.terms.budget import Budget, Measure, Method
 from proxy.terms.facts import Disagreement, Kind, StatementFacts
 from proxy.terms.finding import Action, Finding, Judgement, Mode, Severity
@@ -75,7 +75,7 @@ def sinks(log: AuditLog, ledger: Ledger) -> Sinks:
     metrics = Metrics(CollectorRegistry())
     rules = [("EX104", Severity.HIGH)]
     metrics.policy_loaded(rules, (SUBJECTS, ROWS, UNLIMITED), "ab12", at=0.0)
-    return Sinks(metrics, log, ledger, LaneCounts())
+    return Sinks(metrics, log, ledger, accel.LaneCounts())
 
 
 def value(sinks: Sinks, name: str, **labels: str) -> float | None:

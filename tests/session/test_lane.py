@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+from unittest import mock
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proxy import accel
 from proxy.session import commands as c
 from proxy.session import events as e
 from tests.conversation import Conversation, context_of, policy_of, subjects
+from tests.kernels import KERNELS
 from tests.messages import backend_message, frontend_message
 from tests.strategies import chunk_sizes, chunks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ASKED = frontend_message('Query "select 1"')
 OTHER = frontend_message('Query "select 22"')
@@ -17,6 +26,16 @@ ANSWER = b"".join(
     backend_message(one)
     for one in ("RowDescription a", "DataRow 1", "CommandComplete x", "ReadyForQuery I")
 )
+
+
+@pytest.fixture(autouse=True, params=KERNELS.values(), ids=list(KERNELS), scope="module")
+def _kernel(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every conversation is held with each kernel's lanes."""
+    kernel = request.param
+    with mock.patch.multiple(
+        accel, Known=kernel.Known, LaneCounts=kernel.LaneCounts, LaneState=kernel.LaneState
+    ):
+        yield
 
 
 def learnt() -> Conversation:
