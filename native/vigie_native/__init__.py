@@ -1,5 +1,6 @@
 """The compiled kernel of Vigie. What each part means is said by its twin in Python."""
 
+from vigie_native.groups import SeenGroups
 from vigie_native.lane import (
     Known,
     LaneCounts,
@@ -11,7 +12,6 @@ from vigie_native.lane import (
 )
 from vigie_native.rows import RunCharger, end_of_run
 from vigie_native.sockets import Port, Teller
-from vigie_native.subjects import SubjectWindow
 
 __all__ = [
     "Known",
@@ -19,7 +19,7 @@ __all__ = [
     "LaneState",
     "Port",
     "RunCharger",
-    "SubjectWindow",
+    "SeenGroups",
     "Teller",
     "answer_rows",
     "cut_literals",

@@ -9,7 +9,7 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.stdint cimport uint64_t
 from libc.string cimport memchr, memcmp, memcpy, memset
 
-from vigie_native.subjects cimport DIGEST, Groups
+from vigie_native.groups cimport DIGEST, Groups
 
 ctypedef unsigned char u8
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from proxy.meter.saved import Batch
+from proxy.meter.seen import SeenGroups
 from proxy.meter.tally import SubjectTally, SumTally
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from proxy.meter.saved import SavedTally, TallyChange
 
@@ -29,9 +30,17 @@ class Book:
     Args:
         is_kept: whether charges have to be kept elsewhere before they may be released.
         max_subjects: known by their keys, in memory.
+        new_seen: makes what tallies of subjects remember groups in.
     """
 
-    def __init__(self, *, is_kept: bool = False, max_subjects: int = MAX_SUBJECTS) -> None:
+    def __init__(
+        self,
+        *,
+        is_kept: bool = False,
+        max_subjects: int = MAX_SUBJECTS,
+        new_seen: Callable[[], SeenGroups] = SeenGroups,
+    ) -> None:
+        self.new_seen = new_seen
         self.is_kept = is_kept
         self.is_failing = False  # nothing can be kept now
         self.compactions = 0
@@ -79,8 +88,12 @@ class Book:
         self, number: int, name: str, seconds: Iterable[int], *, counts_subjects: bool
     ) -> AnyTally:
         self._next = max(self._next, number)
-        make = SubjectTally if counts_subjects else SumTally
-        self.tallies[name] = made = make(number, name, seconds)
+        made: AnyTally
+        if counts_subjects:
+            made = SubjectTally(number, name, seconds, self.new_seen)
+        else:
+            made = SumTally(number, name, seconds)
+        self.tallies[name] = made
         return made
 
     def touched(self, tally: AnyTally) -> None:

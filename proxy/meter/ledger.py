@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from proxy.meter.book import AnyTally
     from proxy.meter.saved import Batch
-    from proxy.meter.tally import Group
+    from proxy.meter.seen import Group
     from proxy.meter.window import Window
     from proxy.terms.principal import Principal
     from proxy.terms.relation import Relation
@@ -173,7 +173,9 @@ class Account:
                     groups = tally.unseen(charge.groups, now)
                 if not groups and not charge.anonymous:
                     continue
-                costs = tally.costs(groups, charge.anonymous)
+                costs = [tally.most(groups, charge.anonymous)] * len(tally.windows.windows)
+                if ledger.book.is_failing or _may_exceed(line, costs[0]):
+                    costs = tally.costs(groups, charge.anonymous)
                 amount = costs[-1]
             else:
                 amount = _amount(line.measure, charge)
@@ -318,8 +320,11 @@ class Ledger:
         counts_subjects = one.measure is Measure.SUBJECTS and one.limit is not None
         seconds = [budget.window_seconds or _STATEMENT_SECONDS for budget in budgets]
         if one.is_per_statement:
-            make = SubjectTally if counts_subjects else SumTally
-            return _line(make(0, "", seconds), budgets, role, group)
+            if counts_subjects:
+                own: AnyTally = SubjectTally(0, "", seconds, self.book.new_seen)
+            else:
+                own = SumTally(0, "", seconds)
+            return _line(own, budgets, role, group)
         name = tally_name(one, group)
         found = self._lines.get((name, tuple(budgets)))
         if found is None or found.tally.is_ended:
@@ -450,3 +455,10 @@ def _amount(measure: Measure, charge: Charge) -> int:
             return charge.questions
         case Measure.CANARIES:
             return charge.canaries
+
+
+def _may_exceed(line: Line, cost: int) -> bool:
+    """Whether some limit is not far enough away to be sure."""
+    return any(
+        limit is not None and window.total + cost > limit for window, limit, _ in line.checks
+    )

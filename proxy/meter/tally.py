@@ -11,18 +11,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from proxy.meter.saved import SavedSubject, TallyChange
+from proxy.meter.seen import SeenGroups
 from proxy.meter.window import Windows
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from proxy.meter.saved import SavedTally
+    from proxy.meter.seen import Group
 
 _RESERVED_PART: Final = 16  # of the smallest limit
 _IDLE_SECONDS: Final = 60  # unused for so long, a reservation is given up
-_MAX_SEEN: Final = 1 << 16
-
-Group = tuple[bytes, ...]  # the keys of one subject, hashed
 
 
 class Tally:
@@ -186,12 +185,19 @@ class SubjectTally(Tally):
 
     counts_subjects = True
 
-    def __init__(self, number: int, name: str, seconds: Iterable[int]) -> None:
+    def __init__(
+        self,
+        number: int,
+        name: str,
+        seconds: Iterable[int],
+        new_seen: Callable[[], SeenGroups] = SeenGroups,
+    ) -> None:
         super().__init__(number, name, seconds)
+        self._new_seen = new_seen
         self._subject_of: dict[bytes, _Subject] = {}
         self._steps: dict[int, dict[int, _Subject]] = {}  # end -> subjects last disclosed in it
         self._anonymous: dict[int, int] = {}
-        self._seen: set[Group] = set()  # groups that are known, and counted in ...
+        self._seen = new_seen()  # groups that are known, and counted in ...
         self._seen_end = 0  # ... this step
         self._next = 0
         self._dirty_subjects: dict[int, _Subject] = {}
@@ -218,12 +224,14 @@ class SubjectTally(Tally):
     def unseen(self, groups: Collection[Group], now: float) -> list[Group]:
         """Return the groups for which something would change, each once, as of ``advance``."""
         end = self.windows.end_of(now)
-        if end != self._seen_end or len(self._seen) > _MAX_SEEN:
-            self._seen, self._seen_end = set(), end
-        seen = self._seen
-        if seen.issuperset(groups):
-            return []
-        return [one for one in dict.fromkeys(groups) if one not in seen]
+        if end != self._seen_end or len(self._seen) > self._seen.most:
+            self._seen, self._seen_end = self._new_seen(), end
+        return self._seen.unseen(groups)
+
+    @staticmethod
+    def most(groups: Sequence[Group], anonymous: int) -> int:
+        """Return what ``costs`` cannot exceed, which is faster to have."""
+        return anonymous + len(groups) + sum(map(len, groups))
 
     def costs(self, groups: Sequence[Group], anonymous: int) -> list[int]:
         """Return what a charge would add in each window, or more if groups share keys.
@@ -249,7 +257,10 @@ class SubjectTally(Tally):
         end = self.windows.end_of(now)
         before = self.windows.windows[-1].total
         units = anonymous
-        for group in groups:
+        single = max(map(len, groups), default=0) == 1
+        if single:
+            units += self._charge_single(groups, end)
+        for group in () if single else groups:
             known = self._subjects_of(group)
             owner = next((one for one in known if self._is_within(one, group)), None)
             if self._is_fresh(group):
@@ -300,7 +311,7 @@ class SubjectTally(Tally):
                 self._anonymous[end] = self._anonymous.get(end, 0) + len(subjects)
                 self._dirty.add(end)
         self._subject_of, self._steps, self.size = {}, {}, 0
-        self._seen, self._seen_end = set(), 0
+        self._seen, self._seen_end = self._new_seen(), 0
         self._dirty_subjects, self._gone_subjects = {}, []
         self._forgets = True
 
@@ -329,6 +340,27 @@ class SubjectTally(Tally):
 
     def _amount(self, end: int) -> int:
         return self._anonymous.get(end, 0)
+
+    def _charge_single(self, groups: Sequence[Group], end: int) -> int:
+        """Charge groups of one key each, which is one of a known subject or of a new one."""
+        subject_of, dirty = self._subject_of, self._dirty_subjects
+        step = self._steps.setdefault(end, {})
+        first = number = self._next
+        units = 0
+        for (key,) in groups:
+            subject = subject_of.get(key)
+            if subject is None:
+                number += 1
+                subject = _Subject(number, end)
+                subject.keys.append(key)
+                subject_of[key] = step[number] = dirty[number] = subject
+            elif subject.last != end:
+                units += self._move(subject, end)
+        added, self._next = number - first, number
+        if added:
+            self.windows.add(end, added)
+            self.size += added
+        return units + added
 
     def _add(self, end: int) -> _Subject:
         self._next += 1

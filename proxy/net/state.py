@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from proxy import accel
 from proxy.errors import ConfigurationError
 from proxy.meter.book import Book
 from proxy.meter.ledger import Ledger
@@ -37,7 +38,7 @@ def open_state(
     """
     secret = read_secret(settings)
     if settings.state == MEMORY:
-        ledger = Ledger()
+        ledger = Ledger(Book(new_seen=accel.SeenGroups))
         return ledger, Keeper(ledger, None, None, metrics), secret
     path = Path(settings.state)
     try:
@@ -55,7 +56,7 @@ def open_state(
             [f"state {path}: its folder cannot be made: {error.strerror}"]
         ) from None
     offset = resume(kept, clock.moment()) - clock.now()
-    book = Book(is_kept=True)
+    book = Book(is_kept=True, new_seen=accel.SeenGroups)
     ledger = Ledger(book, offset_seconds=offset, share_percent=settings.state_share_percent)
     book.restore(saved, ledger.time(clock.now()))
     executor = ThreadPoolExecutor(1, "state")

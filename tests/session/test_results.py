@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy import accel
+from proxy.meter.book import Book
 from proxy.meter.ledger import Account, Charge, Ledger
 from proxy.meter.plan import BY_BYTES, FREE, ChargePlan, KeyColumn
 from proxy.session import commands as c
@@ -164,7 +165,7 @@ def test_a_run_is_charged_as_its_rows_are(
     ]
     context = context_of(policy_of())
     groups = {Grouping.ROLE: "app"}
-    ledgers = Ledger(), Ledger()
+    ledgers = Ledger(Book(new_seen=kernel.SeenGroups)), Ledger()
     together = Account(ledgers[0], all_of_them, groups, "app")
     apart = OneByOne(ledgers[1], all_of_them, groups, "app")
     form, columns = (CopyFormat.TEXT, 2) if copies else (None, 0)
