@@ -19,6 +19,7 @@ from proxy.session.commands import (
     ProtocolFault,
     Refused,
 )
+from proxy.session.negotiation import known_part
 from proxy.session.refusal import refused_start
 from proxy.session.routes import choose
 from proxy.session.state import Phase, State
@@ -189,7 +190,8 @@ class Opening:
         state.encoding = dict(settings).get("client_encoding", state.encoding)
         state.phase = Phase.AUTHENTICATION
         state.out.append(OpenBackend(state.upstream))
-        state.to_backend(startup.raw)
+        known, state.unasked = known_part(startup)
+        state.to_backend(known)
 
     def _refuse_plaintext(self, role: str, database: str) -> None:
         """Say it as PostgreSQL does of a host that pg_hba.conf admits by TLS only."""

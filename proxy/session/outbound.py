@@ -228,7 +228,13 @@ class Outbound:
                 state.failed_hard = True
                 state.out.append(LoginFailed())
                 state.to_frontend(shape.raw)
+            case Tag.NEGOTIATE_PROTOCOL_VERSION if state.unasked is not None:
+                state.to_frontend(state.unasked.told(shape.raw[5:]))
+                state.unasked = None
             case Tag.AUTHENTICATION:
+                if state.unasked is not None:  # the backend knows all that it was asked for
+                    state.to_frontend(state.unasked.told())
+                    state.unasked = None
                 self._channel_binding.authentication(shape.raw)
                 if shape.raw[5:] == _AUTHENTICATION_OK:
                     self._let_in()

@@ -8,7 +8,7 @@ from proxy.session.catalog_book import Need
 from proxy.session.commands import CatalogRead, InternalFault
 from proxy.session.pending import OwnQueryPending
 from proxy.sql import CATALOG_QUERY, SESSION_QUERY, build_catalog
-from proxy.wire.backend import Tag, decode_data_row
+from proxy.wire.backend import Tag, decode_data_row, decode_fields
 from proxy.wire.encode import SYNC, bind, close, describe_portal, execute, parse
 from proxy.wire.frames import Frame, Piece, Run, frames_in
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _CODECS: Final = {"LATIN1": "latin-1", "LATIN9": "iso8859-15", "WIN1252": "cp1252"}
 _NAME: Final = b"vigie_catalog"
 _RETRY_SECONDS: Final = 5.0
+_CANCELLED: Final = b"57014"
+_MAX_CANCELS: Final = 3  # in a row; then it is a statement_timeout that is too short
 
 
 class OwnQuery:
@@ -69,7 +71,10 @@ class OwnQuery:
                     rows.append([None if one is None else self._text(one) for one in values])
             case Frame(tag=Tag.ROW_DESCRIPTION):
                 pending.results.append([])
-            case Frame(tag=Tag.ERROR_RESPONSE) | Piece():
+            case Frame(tag=Tag.ERROR_RESPONSE):
+                pending.failed = True
+                pending.cancelled = decode_fields(shape.body).get("C") == _CANCELLED
+            case Piece():
                 pending.failed = True
             case Frame(tag=Tag.READY_FOR_QUERY):
                 self._finish(pending)
@@ -103,12 +108,18 @@ class OwnQuery:
             book.put(reader.database, catalog, pending.change, state.now, pending.results)
             state.out.append(CatalogRead(loaded=True))
             state.catalog_failed_at = None
-        state.path, state.path_failed = path, False
+        state.path, state.path_failed, state.catalog_cancels = path, False, 0
         if not state.changed_path:
             book.put_path(reader, path, state.now)
 
     def _fail(self, pending: OwnQueryPending) -> None:
         state = self._state
+        if pending.cancelled and state.catalog_cancels < _MAX_CANCELS:
+            # the frontend's cancel came too late for its own statement: asked again at the next
+            state.catalog_cancels += 1
+            if pending.everything:
+                state.context.catalogs.release(state.reader.database)
+            return
         state.path_failed = True
         if pending.everything:
             # of this session only: another one may read what this one cannot

@@ -117,6 +117,7 @@ class OwnQueryPending:
     change: int
     results: list[list[list[str | None]]] = field(default_factory=list)
     failed: bool = False
+    cancelled: bool = False
 
 
 @dataclass(slots=True)

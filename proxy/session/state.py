@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from proxy.session.catalog_book import Reader
     from proxy.session.commands import Command
     from proxy.session.context import Context
+    from proxy.session.negotiation import Unasked
     from proxy.session.pending import Pending
     from proxy.session.refusal import Refusal
     from proxy.sql import Catalog
@@ -106,6 +107,7 @@ class State:
     adopting: bool = False  # what the lane has passed is taken over
     path: tuple[str, ...] | None = None  # search_path of this session; None: not known
     path_failed: bool = False  # it could not be had; not asked for again until it changes
+    catalog_cancels: int = 0  # how often in a row a cancel has hit the question for it
     catalog_failed_at: float | None = None  # when it could not be read in this session
     changed_path: bool = False  # the session has one of its own
     is_encrypted: bool = False  # the frontend speaks through TLS
@@ -114,6 +116,7 @@ class State:
     terminated: bool = False  # the frontend said Terminate: the backend will close
     heard_at: float = 0.0  # when the frontend sent something
     draining: bool = False  # it ends as soon as it is idle
+    unasked: Unasked | None = None  # what the frontend wanted and was not told it does not get
     has_entered: bool = False  # it is counted among the sessions that are open
     has_logged_in: bool = False  # and among those of its role
     _principal: tuple[Principal, Decisions, Reader] | None = None

@@ -45,6 +45,7 @@ class Tag(IntEnum):
 TAGS: Final = bytes(Tag)
 BULK_TAGS: Final = bytes([Tag.DATA_ROW, Tag.COPY_DATA])
 _COLUMN: Final = struct.Struct(">IhIhih")
+_NEGOTIATION: Final = struct.Struct(">II")
 _INT16: Final = struct.Struct(">h")
 _INT32: Final = struct.Struct(">i")
 _NULL: Final = -1  # the length of a value that is NULL
@@ -166,3 +167,18 @@ def decode_sasl_mechanisms(raw: bytes) -> list[bytes] | None:
 def decode_authentication(raw: bytes) -> tuple[int, bytes]:
     """Return the kind of an Authentication message (0 is Ok) and what it carries."""
     return int.from_bytes(raw[5:9], "big"), raw[9:]
+
+
+def decode_negotiation(body: bytes) -> tuple[int, tuple[str, ...]]:
+    """Return (version, options that are not known) of a NegotiateProtocolVersion.
+
+    Raises:
+        WireError: the numbers do not fit what follows them.
+    """
+    if len(body) < _NEGOTIATION.size:
+        raise WireError(f"NegotiateProtocolVersion has {len(body)} bytes, expected at least 8")
+    version, count = _NEGOTIATION.unpack_from(body)
+    *names, rest = body[_NEGOTIATION.size :].split(b"\0")
+    if rest or len(names) != count:
+        raise WireError(f"NegotiateProtocolVersion of {count} options has {len(names)}")
+    return version, tuple(name.decode("latin-1") for name in names)

@@ -6,8 +6,12 @@ Source: PostgreSQL documentation, "Message Formats".
 from __future__ import annotations
 
 import struct
+from typing import TYPE_CHECKING
 
-from proxy.wire.startup import CANCEL_CODE, SSL_CODE
+from proxy.wire.startup import CANCEL_CODE, MAJOR, SSL_CODE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 FLUSH = b"H\0\0\0\4"
 SYNC = b"S\0\0\0\4"
@@ -67,6 +71,18 @@ def error_response(
 def cancel_request(process_id: int, secret: bytes) -> bytes:
     """Return a CancelRequest."""
     return struct.pack(">III", 12 + len(secret), CANCEL_CODE, process_id) + secret
+
+
+def startup_message(minor: int, parameters: Mapping[str, str]) -> bytes:
+    """Return a StartupMessage of version 3."""
+    pairs = "".join(f"{name}\0{value}\0" for name, value in parameters.items()).encode()
+    return struct.pack(">II", 9 + len(pairs), MAJOR << 16 | minor) + pairs + b"\0"
+
+
+def negotiate_protocol_version(version: int, options: Sequence[str]) -> bytes:
+    """Return a NegotiateProtocolVersion: the whole version, and the options that are not known."""
+    names = b"".join(name.encode() + b"\0" for name in options)
+    return frame(ord("v"), struct.pack(">II", version, len(options)) + names)
 
 
 def backend_key_data(process_id: int, secret: bytes) -> bytes:

@@ -82,7 +82,7 @@ def test_it_can_fail_and_is_tried_again_later() -> None:
         <<< ReadyForQuery I
         > Query "select 1"
         >> CatalogQuery
-        << ErrorResponse 57014 "canceling statement due to statement timeout"
+        << ErrorResponse 53200 "out of memory"
         << ReadyForQuery I
         >> Query "select 1"
         <<< CommandComplete "SELECT 1"
@@ -151,3 +151,27 @@ def test_an_option_of_the_start_up_has_a_path_of_its_own() -> None:
     second.say("<< Authentication 0", loosely=True)
 
     second.say("<<< ReadyForQuery I\n>> PathQuery")
+
+
+def test_a_cancel_that_hits_the_question_is_no_answer_to_it() -> None:
+    """It was meant for the statement before: asked again at the next one, not for ever."""
+    talk = Conversation(context_of(policy_of(), knows_catalog=False))
+    talk.say("> Startup user=app database=lab\n<< Authentication 0", loosely=True)
+    talk.say("<< BackendKeyData 7 abcd\n<< ReadyForQuery I", loosely=True)
+    error = '<< ErrorResponse 57014 "canceling statement due to user request"\n<< ReadyForQuery I'
+    talk.say(error, loosely=True)
+    for _ in range(2):
+        talk.say(
+            f"""
+            > Query "select 1"
+            >> CatalogQuery
+            {error}
+            """,
+            loosely=True,
+        )
+    asked = talk.session.asks
+    talk.say(error, loosely=True)
+
+    assert asked
+    assert not talk.session.asks
+    assert talk.session._state.path_failed
