@@ -308,9 +308,8 @@ class Inbound:
         name = as_backend(execute[0]) if execute is not None else ""
         portal = self._names.portal(name)
         if portal is None or execute is None:
-            missed = (
-                self._refused(missing, name) if execute else self._refused(malformed, "Execute")
-            )
+            told = (missing, execute[0]) if execute else (malformed, "Execute")
+            missed = self._refused(*told)
             state.doomed = refusal = state.doomed or missed
             state.push(ExecutePending(name, refusal=refusal, unsettles=True))
             state.to_backend(frame.raw if refusal is None else refusal.execute())

@@ -23,6 +23,8 @@ SPENT: Final = "53400"  # configuration_limit_exceeded
 MALFORMED: Final = "08P01"
 INTERNAL: Final = "XX000"
 _NONCE: Final = b"vigie_refused_"
+_STATEMENT: Final = b'prepared statement "%b"'
+_UNNAMED: Final = b"unnamed prepared statement"
 _HINT: Final = "Select only the patients you need; ask who runs Vigie about a planned export."
 _LATER: Final = "Ask who runs Vigie, and name the finding."
 
@@ -47,7 +49,10 @@ class Refusal:
         """Return the ErrorResponse for the frontend, made from the backend's."""
         if self.restores is None:
             return self.to_error()
-        body = frame[HEADER_BYTES:].replace(self.nonce, self.restores)
+        body = frame[HEADER_BYTES:]
+        if not self.restores:  # PostgreSQL says it so, in English
+            body = body.replace(_STATEMENT % self.nonce, _UNNAMED)
+        body = body.replace(self.nonce, self.restores)
         return frame_of(frame[0], body)
 
     def to_error(self, severity: str = "ERROR") -> bytes:

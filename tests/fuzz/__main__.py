@@ -26,8 +26,9 @@ from tests.fuzz.cuts import OFFSETS, cut_at, half_open
 from tests.fuzz.decoders import fuzz_decoders
 from tests.fuzz.frontend import fuzz_frontend
 from tests.fuzz.running import FuzzError, Target, running
+from tests.fuzz.same import fuzz_same, side_by_side
 
-PARTS: Final = ("frontend", "backend", "cuts", "crowd", "decoders")
+PARTS: Final = ("frontend", "backend", "same", "cuts", "crowd", "decoders")
 GROWTH_BYTES: Final = 400 << 20  # what the caches of facts, judgements and lanes may come to hold
 _MIB: Final = 1 << 20
 
@@ -65,14 +66,17 @@ async def _once(parts: list[str], seed: int) -> None:
     if "backend" in parts:
         async with upstream() as target:
             await fuzz_backend(target, [seed])
+    if "same" in parts:
+        with side_by_side() as (target, direct):
+            await fuzz_same(target, direct, [seed])
 
 
 async def _all(parts: list[str], asked: argparse.Namespace) -> None:
     began = time.monotonic()
     deadline = began + asked.minutes * 60
-    with running() as target:
+    with running() as target, side_by_side() as (permissive, direct):
         async with upstream() as faked:
-            rounds = _Rounds(target, faked, asked.seed, asked.sessions)
+            rounds = _Rounds(target, faked, (permissive, direct), asked)
             while time.monotonic() < deadline or not rounds.number:
                 await rounds.run(parts)
                 for one, name in ((target, "database"), (faked, "fake")):
@@ -87,14 +91,17 @@ async def _all(parts: list[str], asked: argparse.Namespace) -> None:
 class _Rounds:
     """What is done again and again, each time with other seeds."""
 
-    def __init__(self, target: Target, faked: Target, seed: int, sessions: int) -> None:
+    def __init__(
+        self, target: Target, faked: Target, same: tuple[Target, int], asked: argparse.Namespace
+    ) -> None:
         self.number = 0
         self.done: Counter[str] = Counter()
         self._target = target
         self._faked = faked
-        self._seed = seed
-        self._sessions = sessions
-        self._seeds = itertools.count(seed * 1_000_000)
+        self._same = same
+        self._seed: int = asked.seed
+        self._sessions: int = asked.sessions
+        self._seeds = itertools.count(self._seed * 1_000_000)
 
     async def run(self, parts: list[str]) -> None:
         """Run one round of each of these parts. Errors: FuzzError."""
@@ -104,6 +111,8 @@ class _Rounds:
                     count = await fuzz_frontend(self._target, self._some())
                 case "backend":
                     count = await fuzz_backend(self._faked, self._some())
+                case "same":
+                    count = await fuzz_same(*self._same, self._some())
                 case "cuts":
                     offsets = range(self.number % 7, OFFSETS, 7)
                     count = await cut_at(self._target, offsets)

@@ -131,8 +131,8 @@ def _copy(chance: random.Random, tag: str) -> list[bytes]:
 
 
 def _call(chance: random.Random, _tag: str) -> list[bytes]:
-    # 1598: random(); 870: lower(text)
-    return [encode.frame(ord("F"), struct.pack(">IHHH", chance.choice((1598, 870, 7)), 0, 0, 0))]
+    # 1610: pi(); 870: lower(text)
+    return [encode.frame(ord("F"), struct.pack(">IHHH", chance.choice((1610, 870, 7)), 0, 0, 0))]
 
 
 def _large(chance: random.Random, tag: str) -> list[bytes]:

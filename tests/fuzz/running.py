@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import psycopg
+
 from proxy.demo.lab import Lab, create_lab
-from proxy.demo.postgres import SUPERUSER, EmbeddedPostgres
-from proxy.demo.vigie_process import VigieProcess
+from proxy.demo.postgres import HOST, SUPERUSER, EmbeddedPostgres
+from proxy.demo.vigie_process import SITE, VigieProcess
 from tests.fix_vigie import await_no_session, samples
 
 if TYPE_CHECKING:
@@ -85,11 +87,8 @@ def running() -> Iterator[Target]:
         EmbeddedPostgres(settings=settings) as postgres,
     ):
         lab = create_lab(postgres.port, postgres.password, PATIENTS)
-        with lab.connect(SUPERUSER) as connection:
-            connection.execute(_trust(postgres.base).encode())
-            connection.execute("select pg_reload_conf()")
-            connection.execute("create table fuzzed (a text, b text)")
-            connection.execute("grant all on fuzzed to public")
+        table = "create table fuzzed (a text, b text); grant all on fuzzed to public"
+        trust(postgres, table, lab.database)
         with process(postgres.port, Path(folder)) as vigie:
             target = Target(vigie, lab)
             target.look("at the start")
@@ -99,10 +98,10 @@ def running() -> Iterator[Target]:
 
 @contextmanager
 def process(
-    upstream: int, folder: Path, *options: str, probe: str = "/readyz"
+    upstream: int, folder: Path, *, site: Path = SITE, probe: str = "/readyz"
 ) -> Iterator[VigieProcess]:
     """Start a Vigie and end it; it must end by itself, with status 0. Errors: FuzzError."""
-    vigie = VigieProcess(upstream, folder, options=options)
+    vigie = VigieProcess(upstream, folder, site=site)
     vigie.start(probe)
     try:
         yield vigie
@@ -112,5 +111,10 @@ def process(
         raise FuzzError(f"vigie ended with status {status}:\n{vigie.log[-4000:]}")
 
 
-def _trust(base: Path) -> str:
-    return f"copy (select '{_TRUST}') to '{base}/data/pg_hba.conf'"
+def trust(postgres: EmbeddedPostgres, text: str, database: str = SUPERUSER) -> None:
+    """Let a server ask for no password any more, and run this SQL in it."""
+    dsn = f"host={HOST} port={postgres.port} user={SUPERUSER} password={postgres.password}"
+    with psycopg.connect(f"{dsn} dbname={database}", autocommit=True) as connection:
+        rules = f"copy (select '{_TRUST}') to '{postgres.base}/data/pg_hba.conf'"
+        for one in (rules, "select pg_reload_conf()", text):
+            connection.execute(one.encode())

@@ -13,6 +13,7 @@ from tests.fuzz.cuts import OFFSETS, WAYS, cut_at, half_open
 from tests.fuzz.decoders import DECODERS, decode, streams
 from tests.fuzz.frontend import fuzz_frontend
 from tests.fuzz.running import Target, foreign_tags, running, tag_of
+from tests.fuzz.same import fuzz_same, side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,6 +42,13 @@ def test_no_backend_ends_it_or_hangs() -> None:
             return await fuzz_backend(faked, range(40), at_once=10)
 
     assert asyncio.run(run()) == 40
+
+
+@pytest.mark.integration
+def test_nobody_can_tell_it_from_the_server() -> None:
+    """Messages in any order are answered as the server itself answers them."""
+    with side_by_side() as (permissive, direct):
+        assert asyncio.run(fuzz_same(permissive, direct, range(60))) == 60
 
 
 @pytest.mark.integration

@@ -128,6 +128,27 @@ def test_a_name_that_was_never_made_gets_the_error_of_the_backend() -> None:
     )
 
 
+def test_a_name_that_was_never_made_is_told_as_postgresql_tells_it() -> None:
+    """The unnamed statement has words of its own; a name is told whole, however long."""
+    long = "x" * 70
+    Conversation().login().say(
+        f"""
+        > Bind "" ""
+        >> Bind "" NONCE
+        >>> Sync
+        << ErrorResponse 26000 'prepared statement "NONCE" does not exist'
+        < ErrorResponse 26000 'unnamed prepared statement does not exist'
+        <<< ReadyForQuery I
+        > Execute {long}
+        >> Execute NONCE
+        >>> Sync
+        << ErrorResponse 34000 'portal "NONCE" does not exist'
+        < ErrorResponse 34000 'portal "{long}" does not exist'
+        <<< ReadyForQuery I
+        """
+    )
+
+
 def test_a_missing_name_may_be_in_any_script() -> None:
     """A name of SQL that no message could carry is refused like any other."""
     talk = Conversation().login()

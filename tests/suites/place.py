@@ -66,7 +66,7 @@ def placed(version: str, folder: Path, *, through: bool) -> Iterator[Place]:
         if not through:
             yield Place(postgres.port, postgres.password, postgres.binaries, folder)
             return
-        process = VigieProcess(postgres.port, folder, site=_site(folder))
+        process = VigieProcess(postgres.port, folder, site=site_until_tomorrow(folder))
         process.start()
         try:
             yield Place(process.port, postgres.password, postgres.binaries, folder, process)
@@ -76,7 +76,7 @@ def placed(version: str, folder: Path, *, through: bool) -> Iterator[Place]:
             raise SystemExit(f"vigie ended with status {status}; its log:\n{process.log[-6000:]}")
 
 
-def _site(folder: Path) -> Path:
+def site_until_tomorrow(folder: Path) -> Path:
     """Return a copy of the site with exceptions that end tomorrow: a site's may not last."""
     tomorrow = dt.datetime.now(tz=dt.UTC).date() + dt.timedelta(days=1)
     made = folder / "site"
