@@ -6,6 +6,7 @@ import re
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -25,7 +26,7 @@ HUNG_SECONDS: Final = 40.0  # a session that has not ended so long after its fro
 _TRUST: Final = "host all all 127.0.0.1/32 trust"
 # A catalog that cannot be read is one that is not known; an upstream that lies has such.
 _INTERNAL: Final = re.compile(r"^.*internal error in (?!catalog).*$", re.MULTILINE)
-_TAG: Final = re.compile(rb"tag[0-9a-f]{10}")
+_TAG: Final = re.compile(rb"tag[0-9a-f]{18}")
 
 
 class FuzzError(AssertionError):
@@ -70,12 +71,14 @@ class Target:
 
 def foreign_tags(received: bytes, own: str) -> set[bytes]:
     """Return the words of other sessions in what one received."""
-    return set(_TAG.findall(received)) - {own.encode()}
+    found = set(_TAG.findall(received)) - {own.encode()}
+    return {one for one in found if tag_of(int(one[3:13], 16)).encode() == one}
 
 
 def tag_of(number: int) -> str:
-    """Return the word of a session."""
-    return f"tag{number:010x}"
+    """Return the word of a session; one that was damaged on its way is the word of none."""
+    digits = f"{number:010x}"
+    return f"tag{digits}{blake2b(digits.encode(), digest_size=4).hexdigest()}"
 
 
 @contextmanager

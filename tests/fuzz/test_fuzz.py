@@ -80,3 +80,4 @@ def test_a_foreign_word_is_seen() -> None:
 
     assert foreign_tags(f"{mine} {other} {mine}".encode(), mine) == {other.encode()}
     assert not foreign_tags(f"{mine} {mine}".encode(), mine)
+    assert not foreign_tags(mine.replace("1", "2", 1).encode(), mine)  # damaged, and nobody's

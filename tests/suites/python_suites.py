@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _SECONDS: Final = 1800
 _PYTEST: Final = (
-    *(sys.executable, "-m", "pytest", "-q", "-x", "--maxfail=100000", "--timeout=180"),
+    *(sys.executable, "-m", "pytest", "-q", "--continue-on-collection-errors", "--timeout=180"),
     *("-p", "no:randomly", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:hypothesispytest"),
 )
 _DIALECTS: Final = ("psycopg", "asyncpg", "pg8000")
