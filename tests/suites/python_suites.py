@@ -22,9 +22,26 @@ if TYPE_CHECKING:
 _SECONDS: Final = 1800
 _PYTEST: Final = (
     *(sys.executable, "-m", "pytest", "-q", "--continue-on-collection-errors", "--timeout=180"),
-    *("-p", "no:randomly", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:hypothesispytest"),
+    *(
+        "-p",
+        "no:asyncio",
+        "-p",
+        "no:randomly",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:xdist",
+        "-p",
+        "no:hypothesispytest",
+    ),
 )
 _DIALECTS: Final = ("psycopg", "asyncpg", "pg8000")
+_SETUP: Final = """\
+[sqla_testing]
+profile_file=profiles.txt
+requirement_cls=sqlalchemy.testing.requirements:SuiteRequirements
+[db]
+"""
 
 
 def asyncpg(place: Place) -> Outcomes:
@@ -52,22 +69,14 @@ def sqlalchemy(place: Place) -> Outcomes:
         _psql(place, "create schema test_schema", database)
         where = place.folder / database
         where.mkdir()
-        (where / "conftest.py").write_text(_CONFTEST)
         (where / "test_suite.py").write_text("from sqlalchemy.testing.suite import *\n")
-        (where / "setup.cfg").write_text("[sqla_testing]\n[db]\n")
+        (where / "setup.cfg").write_text(_SETUP)
         at = f"{place.environment['PGHOST']}:{place.port}/{database}"
         address = f"postgresql+{driver}://postgres:{place.password}@{at}"
-        ran = _pytest(place, where, ["test_suite.py", "--db-url", address])
+        plugin = ("-p", "sqlalchemy.testing.plugin.pytestplugin")
+        ran = _pytest(place, where, [*plugin, "test_suite.py", f"--dburi={address}"])
         found |= {f"{driver}/{name}": outcome for name, outcome in ran.items()}
     return found
-
-
-_CONFTEST: Final = """\
-from sqlalchemy.dialects import registry
-import pytest
-pytest.register_assert_rewrite("sqlalchemy.testing.assertions")
-from sqlalchemy.testing.plugin.pytestplugin import *
-"""
 
 
 def _psql(place: Place, text: str, database: str = "postgres") -> None:
