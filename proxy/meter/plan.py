@@ -136,7 +136,11 @@ def _plan(
     bounded = bool(fixed) and facts.bounded_by_keys and foreseen
     discloses = bool(classes & _DISCLOSING) or (
         ColumnClass.HEALTH in classes
-        and (any(column.identifies for column in seen) or bool(facts.key_filters))
+        and (
+            any(column.identifies for column in seen)
+            or bool(facts.key_filters)
+            or facts.names_subject
+        )
     )
     if not discloses:
         return ChargePlan(Method.FREE, counts_rows=True)

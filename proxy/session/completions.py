@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from proxy.errors import WireError
 from proxy.session.commands import Released
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from proxy.session.results import Result
     from proxy.session.state import State
     from proxy.terms.relation import Relation
+
+_MAX_FRESH: Final = 256
 
 
 class Completions:
@@ -110,13 +112,16 @@ class Completions:
         state.read_subjects |= ran.reads_subjects and ran.kind is not Kind.SET
         database = state.reader.database
         if ran.stages:
-            state.context.catalogs.taint(database, self._new_places(ran))
+            self._taint(self._new_places(ran))
         changes_catalog = ran.changes_catalog or ran.kind is Kind.OPAQUE
         if changes_catalog:
             state.context.catalogs.changed(database)
             state.changed_catalog = True
             if ran.creates:  # in this transaction they are not what the catalog says
                 state.touched |= ran.creates
+                made = dict.fromkeys(ran.creates, not ran.creates_clean)
+                # one that is forgotten is a relation that nobody knows
+                state.fresh = tuple({**dict(state.fresh), **made}.items())[-_MAX_FRESH:]
         if changes_catalog or may_change_session(ran):
             state.path, state.path_failed, state.changed_path = None, False, True
 
@@ -129,6 +134,15 @@ class Completions:
         known = catalog.subjects if catalog is not None else {}
         written = facts.writes | facts.creates
         return frozenset(one for one in written if one not in known or not known[one].whole.subject)
+
+    def _taint(self, relations: frozenset[Relation]) -> None:
+        """Note copies of subjects' data: temporary ones are seen by this session alone."""
+        state = self._state
+        own = frozenset(one for one in relations if one.schema.startswith("pg_temp"))
+        state.own_tainted |= own
+        state.fresh = tuple((one, held or one in relations) for one, held in state.fresh)
+        if relations - own:
+            state.context.catalogs.taint(state.reader.database, relations - own)
 
 
 def may_change_session(facts: StatementFacts) -> bool:

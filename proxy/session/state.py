@@ -66,6 +66,7 @@ class _SeenCatalog:
     path: tuple[str, ...] | None = None
     tainted: frozenset[Relation] = frozenset()
     touched: frozenset[Relation] = frozenset()
+    fresh: tuple[tuple[Relation, bool], ...] = ()
     made: Catalog | None = None
 
 
@@ -98,6 +99,8 @@ class State:
     flushed: bool = False  # a Flush of ours is behind the last message
     read_subjects: bool = False  # since the last ReadyForQuery
     changed_catalog: bool = False  # within this transaction
+    fresh: tuple[tuple[Relation, bool], ...] = ()  # made since then; tainted?
+    own_tainted: frozenset[Relation] = frozenset()  # temporary ones with subjects' data
     touched: frozenset[Relation] = frozenset()  # made or renamed since the catalog was read
     cut: Cut | None = None
     cancelling: bool = False
@@ -176,14 +179,15 @@ class State:
         book, database, seen = self.context.catalogs, self.reader.database, self._seen
         base, tainted = book.catalog(database), book.tainted(database)
         if base is not seen.base and self.status == IDLE:
-            self.touched = frozenset()
-        touched = self.touched
-        is_same = base is seen.base and self.path == seen.path
-        if not is_same or tainted is not seen.tainted or touched is not seen.touched:
+            self.touched, self.fresh = frozenset(), ()
+        touched, fresh = self.touched | self.own_tainted, self.fresh
+        is_same = base is seen.base and self.path == seen.path and fresh == seen.fresh
+        if not is_same or tainted is not seen.tainted or touched != seen.touched:
             made = None
             if base is not None:
-                made = base.with_tainted(tainted | touched).with_search_path(self.path)
-            self._seen = _SeenCatalog(base, self.path, tainted, touched, made)
+                made = base.with_tainted(tainted | touched).with_fresh(dict(fresh))
+                made = made.with_search_path(self.path)
+            self._seen = _SeenCatalog(base, self.path, tainted, touched, fresh, made)
         return self._seen.made
 
     def to_frontend(self, data: bytes) -> None:

@@ -102,7 +102,7 @@ def _read_all(
     statements: Sequence[Node], catalog: Catalog | None, schema_map: SchemaMap
 ) -> list[tuple[Node, Reading, Outline]]:
     """Read each statement; what earlier ones make is known to later ones."""
-    made: dict[Relation, bool] = {}
+    made: dict[Relation, bool] = {} if catalog is None else dict(catalog.fresh)
     found = []
     for statement in statements:
         reading = Reading(catalog, schema_map, read_query, made=dict(made))
@@ -173,10 +173,12 @@ def _facts(
         changes_catalog=reading.changes_catalog,
         changes_session=reading.changes_session,
         creates=frozenset(reading.creates),
+        creates_clean=not any(reading.made.get(made, True) for made in reading.creates),
         cursor=outline.cursor,
         holds=outline.holds,
         prepared=outline.prepared,
         execute_values=outline.execute_values,
+        names_subject=reading.names_subject,
         probes_identity=probes_identity(reading, outline.result, output),
         discards=outline.discards,
         rolls_back_to=outline.rolls_back_to,

@@ -113,6 +113,8 @@ class Catalog:
     user_operators: Mapping[str, frozenset[str]] = field(default_factory=dict)  # name -> schemas
     subjects: Mapping[Relation, SubjectColumns] = field(default_factory=dict)
     tainted: frozenset[Relation] = frozenset()
+    # made since it was read -> whether subjects' data may be in them
+    fresh: Mapping[Relation, bool] = field(default_factory=dict)
     sticky: Mapping[tuple[int, int], ColumnOrigin] = field(default_factory=dict)
     digest: bytes = b""
 
@@ -190,6 +192,24 @@ class Catalog:
                     subjects.setdefault(reached, UNLISTED)
         version = hash_text(f"{self.version} {sorted(map(str, tainted))}")
         return replace(self, tainted=tainted, subjects=subjects, version=version)
+
+    def with_fresh(self, relations: Mapping[Relation, bool]) -> Catalog:
+        """Return this catalog with relations that were made since it was read.
+
+        Args:
+            relations: whether subjects' data may be in each. One that is said to be free of it is
+                believed only if nothing else has its name: it may be gone again.
+        """
+        names = {relation.name for relation, held in relations.items() if held}
+        fresh = {
+            relation: held or relation.name in names
+            for relation, held in relations.items()
+            if held or relation.name not in self.by_name
+        }
+        if fresh == self.fresh:
+            return self
+        content = sorted(f"{relation} {held}" for relation, held in fresh.items())
+        return replace(self, fresh=fresh, version=hash_text(f"{self.version} fresh {content}"))
 
     def with_search_path(self, path: tuple[str, ...] | None) -> Catalog:
         """Return this catalog for another search_path; None: it is not known."""

@@ -187,6 +187,7 @@ class StatementFacts:
     changes_catalog: bool = False  # DDL: the catalog has to be read again
     changes_session: bool = False  # search_path, role, settings
     creates: frozenset[Relation] = frozenset()  # relations it makes or renames to
+    creates_clean: bool = False  # and nothing of a subject is in them at first
     cursor: str | None = None  # DECLARE, FETCH, CLOSE
     holds: bool = False  # DECLARE ... WITH HOLD: outlives its transaction
     prepared: str | None = None  # PREPARE, EXECUTE, DEALLOCATE
@@ -195,6 +196,9 @@ class StatementFacts:
     bound_keys: int | Unknown | None = None  # how many keys the arrays that were bound hold
     walk_steps: int = 0  # of a walk through a table by its principal that this one goes on with
     walked_subjects: int = 0  # whom that walk can have given at most
+    names_subject: bool = (
+        False  # a key or identity is compared with a constant: whose it is, is known
+    )
     probes_identity: bool = False  # asks for a part of an identity, and shows next to nothing
     discards: bool = False  # DISCARD ALL: names of statements and cursors are gone
     rolls_back_to: bool = False  # ROLLBACK TO SAVEPOINT: younger cursors are gone

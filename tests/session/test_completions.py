@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from proxy.session import commands as c
+from proxy.session import events as e
 from tests.conversation import Conversation, context_of, policy_of, subjects
+from tests.messages import backend_message, frontend_message
 
 COPY = "copy lab.analyse from stdin"
 
@@ -278,3 +280,82 @@ def test_names_end_as_the_backend_ends_them() -> None:
         >> Query "EXECUTE NONCE"
         """
     )
+
+
+def said(conversation: Conversation, *texts: str, status: str = "T") -> None:
+    """Say these one after the other, as if the backend had carried them out."""
+    for text in "; ".join(texts).split("; "):
+        conversation.send(e.FrontendBytes(frontend_message(f'Query "{text}"')))
+        done = backend_message("CommandComplete DONE") + backend_message(f"ReadyForQuery {status}")
+        conversation.send(e.BackendBytes(done))
+
+
+def classes_of(conversation: Conversation, text: str) -> set[str]:
+    """Return what the columns of a statement carry, as judged now."""
+    conversation.send(e.FrontendBytes(frontend_message(f'Query "{text}"')))
+    (judged,) = (one for one in conversation.commands if isinstance(one, c.Judged))
+    return {one.value for one in judged.facts.classes}
+
+
+NEW = "begin; create temp table q (id bigint, v numeric)"
+
+
+@pytest.mark.parametrize(
+    ("before", "text", "classes"),
+    [
+        ([NEW], "select * from q", set()),
+        ([NEW, "insert into q values (1, 2)"], "select v from q", set()),
+        ([NEW, "insert into q (v) select 1 from patient p"], "select v from q", set()),
+        ([NEW, "insert into q (v) select nir::int from patient"], "select v from q", {"unknown"}),
+        (["begin; create temp table q as select nir from patient"], "table q", {"unknown"}),
+        (["begin; create temp table patient (nir text)"], "select nir from patient", {"identity"}),
+        (
+            ["begin; savepoint a", "create temp table patient (a int)", "rollback to a"],
+            "select nir from patient",
+            {"identity"},
+        ),
+        ([NEW, "create view w as select nir from patient"], "select * from w", {"unknown"}),
+        ([NEW, "alter table patient rename to z"], "select nir from z", {"unknown"}),
+        (
+            ["begin; create table z (a int)", "alter table z rename to y",
+             "alter table patient rename to z"],
+            "select * from z",
+            {"unknown"},
+        ),
+        (["begin"], "select * from nowhere", {"unknown"}),
+    ],
+)  # fmt: skip
+def test_what_was_just_made_holds_what_was_put_in(
+    before: list[str], text: str, classes: set[str]
+) -> None:
+    """Nothing at first; copies of subjects make it one of them; no other name is taken for it."""
+    conversation = free()
+    said(conversation, *before)
+
+    assert classes_of(conversation, text) - {"none"} == classes
+
+
+def test_work_on_a_temporary_table_taints_nobody() -> None:
+    """A staging table without patients, merged into one of controls, rolled back."""
+    conversation = free()
+    said(
+        conversation,
+        NEW,
+        "insert into q values (1, 10.1)",
+        "insert into lab.analyse (code) select v from q",
+    )
+    said(conversation, "rollback", status="I")
+
+    assert conversation.context.catalogs.tainted("lab") == frozenset()
+
+
+def test_copies_in_a_temporary_table_are_of_this_session_alone() -> None:
+    """Others do not see the table, and may have one of that name."""
+    conversation = free()
+    said(conversation, NEW, "insert into q (v) select nir::bigint from patient")
+    other = Conversation(conversation.context).login()
+    said(other, NEW)
+
+    assert conversation.context.catalogs.tainted("lab") == frozenset()
+    assert classes_of(conversation, "select v from q") == {"unknown"}
+    assert classes_of(other, "select v from q") <= {"none"}

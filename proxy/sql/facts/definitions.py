@@ -37,7 +37,8 @@ def read_view(reading: Reading, body: Node) -> Outline:
     read_query(reading, body.get("query", {}), None)
     made = created(reading, body.get("view", {}))
     reading.creates.add(made)
-    reading.made[made] = bool(reading.subject_relations or reading.unknown_functions)
+    reads = reading.subject_relations or reading.unknown_relations or reading.unknown_functions
+    reading.made[made] = bool(reads)
     reading.changes_catalog = True
     return Outline(Kind.CREATE_VIEW)
 
@@ -49,7 +50,7 @@ def read_definition(reading: Reading, kind: str, body: Node) -> Outline:
         base = body.get("base", body)
         made = created(reading, base.get("relation", {}))
         reading.creates.add(made)
-        reading.made.setdefault(made, False)
+        reading.made[made] = kind == "CreateForeignTableStmt"
     elif kind == "RenameStmt" and body.get("renameType") in {
         "OBJECT_TABLE",
         "OBJECT_VIEW",
@@ -76,5 +77,6 @@ def _read_rename(reading: Reading, body: Node) -> None:
     for old in found:
         made = Relation(old.schema, str(body.get("newname", "")))
         reading.creates.add(made)
-        reading.made[made] = bool(reading.subject_relations)
+        known_clean = reading.catalog is not None and not reading.unknown_relations
+        reading.made[made] = bool(reading.subject_relations) or not known_clean
     reading.subject_relations.clear()  # none of its rows leaves

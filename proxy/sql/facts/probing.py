@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from proxy.sql.facts.value import Value
     from proxy.terms.facts import OutputColumn
 
+_TELLING: Final = frozenset({ColumnClass.KEY, ColumnClass.IDENTITY})
 _EQUAL: Final = frozenset({"=", "<>"})
 _ORDER: Final = frozenset({"<", ">", "<=", ">=", "~", "~*", "!~", "!~*", "~~", "~~*", "^@"})
 _KINDS: Final = frozenset(
@@ -39,7 +40,7 @@ _WHOLE: Final = frozenset(
 def note_test(
     reading: Reading, body: Node, sides: Sequence[Value], read: Callable[[Node], Value]
 ) -> None:
-    """Note a comparison that asks for a part of an identity.
+    """Note a comparison that asks for a part of an identity, or says whose values are read.
 
     Args:
         reading: what is read.
@@ -51,6 +52,9 @@ def note_test(
     ordered = body.get("kind") in _KINDS or operator in _ORDER
     if not ordered and operator not in _EQUAL:
         return
+    telling = [value.column_class in _TELLING for value in sides]
+    if any(telling) and any(value.tells_nothing for value in sides):
+        reading.names_subject = True
     for side, value in zip((body.get("lexpr"), body.get("rexpr")), sides, strict=True):
         if value.column_class is not ColumnClass.IDENTITY:
             continue

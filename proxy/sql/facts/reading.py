@@ -80,6 +80,7 @@ class Reading:
     seeds: set[int] = field(default_factory=set)  # occurrences held by a key filter
     filtered: set[tuple[int, int]] = field(default_factory=set)  # (level, occurrence) by WHERE
     key_filters: list[tuple[KeyFilter, tuple[int | None, ...]]] = field(default_factory=list)
+    names_subject: bool = False  # compares a key or identity with a constant
     tests_parts: bool = False  # compares a computed part of an identity
     spells_rows: bool = False  # an identity says how many rows there are, or how long it takes
     tests_order: bool = False  # compares an identity by order or pattern

@@ -76,3 +76,29 @@ def test_a_number_of_rows_carries_what_says_it(
 
     assert isinstance(output, tuple)
     assert [column.provenance for column in output] == [Provenance.DERIVED]
+
+
+@pytest.mark.parametrize(
+    ("sql", "names"),
+    [
+        ("select value_text from resultat where patient_id between 7 and 7", True),
+        ("select value_text from resultat where patient_id % 10000 = 5", True),
+        ("select value_text from resultat where patient_id in (7)", True),
+        ("select value_text from resultat where patient_id = any($1)", True),
+        (("select value from resultat r join patient p on p.id = r.patient_id "
+         "where upper(p.last_name) = 'X'"), True),
+        (("select value from resultat where patient_id in "
+         "(select id from patient where nir = $1)"), True),
+        (("with p as (select id from patient where last_name like 'X%') "
+         "select value from resultat r, p where p.id = r.patient_id"), True),
+        ("select value from resultat where analyse_code = 'GLU'", False),
+        (("select value from resultat r join patient p on p.id = r.patient_id "
+         "where p.sex = 'F'"), False),
+        ("select value from resultat where patient_id is not null", False),
+    ],
+)  # fmt: skip
+def test_whose_values_these_are(
+    facts: Callable[[str], StatementFacts], sql: str, names: bool
+) -> None:
+    """A predicate with a constant on a key or identity tells it, as a column beside would."""
+    assert facts(sql).names_subject is names
