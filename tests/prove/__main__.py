@@ -36,7 +36,7 @@ def main(arguments: Sequence[str]) -> int:
             prove.opened() as planted,
             prove.running_vigie(planted.laboratory, shapes=options.shapes) as vigie,
         ):
-            ground = Ground(planted, lambda: vigie.port, lambda: prove.examine(vigie))
+            ground = Ground(planted, vigie)
             for done in range(0, options.sequences, _BATCH):
                 count = min(_BATCH, options.sequences - done)
                 _say(f"sequences {done} to {done + count}, --seed {first + done}")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
+import signal
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -120,8 +122,23 @@ def opened() -> Iterator[PlantedLaboratory]:
         yield PlantedLaboratory(laboratory)
 
 
+class KeptVigie(VigieProcess):
+    """A Vigie whose usage outlives it, in a state file beside its logs."""
+
+    def __init__(self, upstream: int, folder: Path, *, site: Path) -> None:
+        # the later of two options wins
+        super().__init__(upstream, folder, options=["--state", str(folder / "state")], site=site)
+
+    def restart(self, *, kill: bool) -> None:
+        """End it as an orchestrator does, or by SIGKILL at whatever it is doing; start it anew."""
+        if kill:
+            os.kill(self.process_number, signal.SIGKILL)
+        self.stop()
+        self.start()
+
+
 @contextmanager
-def running_vigie(laboratory: Laboratory, *, shapes: bool = False) -> Iterator[VigieProcess]:
+def running_vigie(laboratory: Laboratory, *, shapes: bool = False) -> Iterator[KeptVigie]:
     """Start a Vigie; ``shapes``: the rules on the shape of statements refuse as shipped."""
     with tempfile.TemporaryDirectory(prefix="vigie-prove-") as name:
         folder = Path(name)
@@ -129,7 +146,7 @@ def running_vigie(laboratory: Laboratory, *, shapes: bool = False) -> Iterator[V
         shutil.copytree(SITE, site)
         observed = "" if shapes else "".join(_SHAPE % rule for rule in _SHAPES)
         (site / "prove.yaml").write_text(_SITE % (BUDGET, observed))
-        process = VigieProcess(laboratory.port, folder, site=site)
+        process = KeptVigie(laboratory.port, folder, site=site)
         process.start()
         try:
             yield process

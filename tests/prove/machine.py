@@ -13,19 +13,21 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests.prove.grammar import parametrised, statements
-from tests.prove.laboratory import BUDGET
+from tests.prove.laboratory import BUDGET, examine
 from tests.prove.wire import Books, WatchedFrontend
 from tests.score.frontend import ClosedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.prove.laboratory import PlantedLaboratory
+    from tests.prove.laboratory import KeptVigie, PlantedLaboratory
 
 PRINCIPALS: Final = 2
 SESSIONS: Final = 4
 # Statements that a later sequence could see the effect of.
 _WRITES: Final = ("insert", "update", "delete", "merge", "staging")
+
+SETTLE_SECONDS: Final = 0.1
 
 _places = st.integers(0, SESSIONS - 1)
 _chunks: st.SearchStrategy[list[int]] = st.one_of(
@@ -43,6 +45,7 @@ class Machine(RuleBasedStateMachine):
         self._sessions: list[WatchedFrontend] = []
         self._books: list[Books] = []
         self._wrote = False
+        self._restarts = 0
 
     @initialize()
     def begin(self) -> None:
@@ -142,6 +145,29 @@ class Machine(RuleBasedStateMachine):
         session = self._sessions.pop(place % len(self._sessions))
         session.close()
 
+    @precondition(lambda self: self.ground.restart is not None and self._restarts == 0)
+    @rule(place=_places, text=statements(), kill=st.booleans(), often=st.integers(0, 11))
+    def restart(self, place: int, text: str, kill: bool, often: int) -> None:
+        """End Vigie while a statement runs, and start it again; it takes a second, so not often."""
+        if often or self.ground.restart is None:
+            return
+        self._restarts += 1
+
+        def run(session: WatchedFrontend) -> None:
+            session.begin_query(text)
+            assert self.ground.restart is not None
+            self.ground.restart(kill=kill)
+            session.linger(SETTLE_SECONDS)
+            raise ClosedError
+
+        if self._sessions:
+            self._do(place, [text], run)
+        else:
+            self.ground.restart(kill=kill)
+        for session in self._sessions:
+            session.close()
+        self._sessions.clear()
+
     @invariant()
     def nobody_has_more_than_a_budget(self) -> None:
         """The promise."""
@@ -155,6 +181,7 @@ class Machine(RuleBasedStateMachine):
             session.close()
         for books in self._books:
             self.ground.count(books)
+        self.ground.counts["restarts"] += self._restarts
         if self._wrote:
             self.ground.laboratory.restore()
         self.ground.examine()
@@ -181,16 +208,23 @@ class Machine(RuleBasedStateMachine):
 class Ground:
     """What sequences run on: the laboratory, and the port that they connect to.
 
-    ``examine`` is called after each, and raises if what stands between is not well.
+    ``vigie`` None: they go to the database itself.
     """
 
-    def __init__(
-        self, laboratory: PlantedLaboratory, port: Callable[[], int], examine: Callable[[], None]
-    ) -> None:
+    def __init__(self, laboratory: PlantedLaboratory, vigie: KeptVigie | None) -> None:
         self.laboratory = laboratory
-        self.port = port
-        self.examine = examine
+        self.restart = None if vigie is None else vigie.restart
+        self._vigie = vigie
         self.counts: collections.Counter[str] = collections.Counter()
+
+    def port(self) -> int:
+        """Return where to connect."""
+        return self.laboratory.laboratory.port if self._vigie is None else self._vigie.port
+
+    def examine(self) -> None:
+        """See that Vigie is well. Errors: AssertionError with the end of its log."""
+        if self._vigie is not None:
+            examine(self._vigie)
 
     def count(self, books: Books) -> None:
         """Add what a principal did to the totals, which say how much was tried."""

@@ -18,8 +18,7 @@ from tests.prove.machine import Ground, machine_on
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from proxy.demo.vigie_process import VigieProcess
-    from tests.prove.laboratory import PlantedLaboratory
+    from tests.prove.laboratory import KeptVigie, PlantedLaboratory
 
 pytestmark = pytest.mark.integration
 
@@ -42,17 +41,17 @@ def planted() -> Iterator[PlantedLaboratory]:
 
 
 @pytest.fixture(scope="module")
-def vigie(planted: PlantedLaboratory) -> Iterator[VigieProcess]:
+def vigie(planted: PlantedLaboratory) -> Iterator[KeptVigie]:
     """A Vigie that refuses no shape of statement: the budgets alone stand in the way."""
     with prove.running_vigie(planted.laboratory) as running:
         yield running
 
 
 def test_no_sequence_gets_more_than_its_budget(
-    planted: PlantedLaboratory, vigie: VigieProcess
+    planted: PlantedLaboratory, vigie: KeptVigie
 ) -> None:
     """Whatever is sent, in whatever pieces, over whatever sessions."""
-    ground = Ground(planted, lambda: vigie.port, lambda: prove.examine(vigie))
+    ground = Ground(planted, vigie)
 
     run_state_machine_as_test(machine_on(ground), settings=SETTINGS)
 
@@ -62,7 +61,7 @@ def test_no_sequence_gets_more_than_its_budget(
 
 def test_without_vigie_the_machine_finds_a_leak(planted: PlantedLaboratory) -> None:
     """The same sequences sent directly break the bound: the test can fail."""
-    ground = Ground(planted, lambda: planted.laboratory.port, lambda: None)
+    ground = Ground(planted, None)
     unshrunk = settings(SETTINGS, phases=[Phase.generate])
 
     with pytest.raises(AssertionError, match=r"received \d+"):
@@ -99,7 +98,7 @@ COUNTEREXAMPLES: dict[str, list[Sent]] = {
 
 @pytest.mark.parametrize("sent", COUNTEREXAMPLES.values(), ids=COUNTEREXAMPLES.keys())
 def test_a_sequence_that_once_leaked(
-    sent: list[Sent], planted: PlantedLaboratory, vigie: VigieProcess
+    sent: list[Sent], planted: PlantedLaboratory, vigie: KeptVigie
 ) -> None:
     """It stays within the budget, and directly it would not."""
     direct = converse(planted, planted.laboratory.port, sent)
