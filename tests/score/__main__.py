@@ -69,11 +69,12 @@ def _run(
     done: list[BenignResult] = []
     console.print(f"score: {len(attacks)} attacks, {len(work)} pieces of work", markup=False)
     with opened_laboratory() as (laboratory, folder):
-        for number, attack in enumerate(attacks, 1):
-            with judge.running_vigie(laboratory, site) as vigie:
+        with judge.Vigies(laboratory, site) as vigies:
+            for number, attack in enumerate(attacks, 1):
+                vigie = vigies.fresh()
                 result = judge.judge_attack(attack, laboratory, policy, folder / "leak", vigie)
-            stopped.append(result)
-            _tell(console, number, len(attacks), report.attack_line(result))
+                stopped.append(result)
+                _tell(console, number, len(attacks), report.attack_line(result))
         with judge.running_vigie(laboratory, site) as vigie:
             for number, case in enumerate(work, 1):
                 outcome = judge.judge_benign(case, laboratory, vigie)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import hashlib
 import json
 import re
@@ -12,7 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
+
+from prometheus_client.parser import text_string_to_metric_families
 
 from proxy.demo.vigie_process import SITE, VigieProcess
 from proxy.policy import load_policy
@@ -48,6 +51,42 @@ def running_vigie(laboratory: Laboratory, site: Path = SITE) -> Iterator[VigiePr
             process.stop()
 
 
+class Vigies:
+    """Gives each attack a Vigie with unspent budgets: the last one, if nothing was charged to it.
+
+    A context manager.
+    """
+
+    def __init__(self, laboratory: Laboratory, site: Path = SITE) -> None:
+        self._laboratory = laboratory
+        self._site = site
+        self._stack = contextlib.ExitStack()
+        self._last: VigieProcess | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._stack.close()
+
+    def fresh(self) -> VigieProcess:
+        """Return a running Vigie of whose budgets nothing is used."""
+        if self._last is None or not self._last.is_running or _is_used(self._last):
+            self._stack.close()
+            self._last = self._stack.enter_context(running_vigie(self._laboratory, self._site))
+        return self._last
+
+
+def _is_used(vigie: VigieProcess) -> bool:
+    families = text_string_to_metric_families(vigie.metrics())
+    return any(
+        sample.value > 0
+        for family in families
+        if family.name == "vigie_budget_usage_ratio"
+        for sample in family.samples
+    )
+
+
 def load_site(site: Path = SITE) -> Policy:
     """Return the policy that ``running_vigie`` enforces."""
     settings = read_settings(None, {}, {"site": site})
@@ -71,6 +110,7 @@ def judge_attack(
 ) -> AttackResult:
     """Carry an attack out twice; ``file``: one that the database may write."""
     began = time.monotonic()
+    known = len(audit_records(vigie))
     direct, _, before = _attempt(case, laboratory, laboratory.port, file)
     found, received, ended = _attempt(case, laboratory, vigie.port, file)
     rule, finding, message = _first_refusal(received)
@@ -91,7 +131,7 @@ def judge_attack(
         stopped_by=rule,
         finding=finding,
         message=message or ended,
-        findings=findings_of(audit_records(vigie)),
+        findings=findings_of(audit_records(vigie)[known:]),
         seconds=round(time.monotonic() - began, 2),
         fault=fault,
     )
