@@ -2,6 +2,6 @@
 # without make, say `python3 dev.py test`. ARGS is passed on: make test ARGS="-k wire".
 PYTHON ?= python3
 
-.PHONY: setup demo test check bench score prove suites fuzz
-setup demo test check bench score prove suites fuzz:
+.PHONY: setup demo test check bench score prove suites fuzz sqlmap
+setup demo test check bench score prove suites fuzz sqlmap:
 	@$(PYTHON) dev.py $@ $(ARGS)

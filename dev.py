@@ -1,11 +1,10 @@
 """Set up, try, test, check and measure Vigie; needs only Python 3.11 or later.
 
-    python3 dev.py setup | demo | test | check | bench | score | prove | suites | fuzz | lock
-    [arguments passed on]
+    python3 dev.py setup | demo | test | check | bench | score | prove | suites | fuzz |
+    sqlmap | lock   [arguments passed on]
 
-``setup`` makes ``.venv`` with the versions of ``requirements.lock`` and the project in it;
-``demo``, ``test``, ``check``, ``bench``, ``score``, ``prove``, ``suites`` and ``fuzz`` call it
-first. The second time it does nothing.
+``setup`` makes ``.venv`` with the versions of ``requirements.lock`` and the project in it.
+All others call it first. The second time it does nothing.
 ``lock`` resolves the dependencies of ``pyproject.toml`` again and rewrites ``requirements.lock``.
 """
 
@@ -33,6 +32,7 @@ LOCK: Final = ROOT / "requirements.lock"
 NATIVE: Final = ROOT / "native"
 SOURCES: Final = (".pyx", ".pxd", ".h", ".py", ".toml")
 PYTHON: Final = str(BIN / "python")
+SQLMAP: Final = "sqlmap==1.10.10"
 OLDEST: Final = (3, 11)
 
 # The same commands stand in .pre-commit-config.yaml; tests/test_project.py compares the two.
@@ -49,7 +49,7 @@ CHECKS: Final = (
 
 def main(arguments: list[str]) -> int:
     """Carry out one verb and return its exit status."""
-    known = (setup, demo, test, check, bench, score, prove, suites, fuzz, lock)
+    known = (setup, demo, test, check, bench, score, prove, suites, fuzz, sqlmap, lock)
     verbs = {verb.__name__: verb for verb in known}
     if not arguments or arguments[0] not in verbs:
         print(__doc__.strip() if __doc__ else "")
@@ -147,6 +147,15 @@ def fuzz(arguments: list[str]) -> int:
     """Fuzz a running Vigie from both sides, and its decoders."""
     setup([])
     return run([PYTHON, "-m", "tests.fuzz", *arguments])
+
+
+def sqlmap(arguments: list[str]) -> int:
+    """Let sqlmap dump the patients through an application with a hole, by each technique."""
+    setup([])
+    program = ROOT / "build" / "sqlmap" / "sqlmap" / "sqlmap.py"
+    if not program.is_file():  # GPL: a program that is run, and no part of the project
+        pip("install", "-qq", "--no-deps", "--target", str(program.parents[1]), SQLMAP)
+    return run([PYTHON, "-m", "tests.sqlmap", "--sqlmap", str(program), *arguments])
 
 
 def lock(arguments: list[str]) -> int:
