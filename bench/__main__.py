@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from rich.console import Console
 
 from bench import laboratory, machine, plot, report
+from bench.copy_relay import CopyRelay, compiler
 from bench.model import QUICK, BenchError, Scale
 from bench.rounds import all_measures, take
 from bench.targets import Direct, PgBouncer, Vigie, pgbouncer_path
@@ -102,6 +103,10 @@ def _start_targets(
         targets += [PgBouncer(database, "session"), PgBouncer(database, "transaction")]
     else:
         tell("pgbouncer is not installed (apt-get install pgbouncer): going on without it")
+    if compiler():
+        targets.append(CopyRelay(database))
+    else:
+        tell("no C compiler (apt-get install gcc): going on without the relay that only copies")
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vigie-bench-")))
     targets.append(Vigie(database, laboratory.make_site(folder), folder))
     for target in targets:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 DIRECT: Final = "direct"
 POOLED: Final = "pgbouncer session"
 POOLED_BY_TRANSACTION: Final = "pgbouncer transaction"
+COPYING: Final = "copy relay"
 VIGIE: Final = "vigie"
 
 Values = dict[str, float]
@@ -34,6 +35,7 @@ class Scale:
     patients: int = 50_000
     bulk_rows: int = 1_000_000
     idle_sessions: int = 500
+    times_accounts: int = 10
     statements: int = 300
 
 
@@ -113,7 +115,7 @@ class Samples:
     def targets(self) -> tuple[str, ...]:
         """Return the targets that were measured."""
         seen = {sample.target for sample in self.all}
-        order = (DIRECT, POOLED, POOLED_BY_TRANSACTION, VIGIE)
+        order = (DIRECT, POOLED, POOLED_BY_TRANSACTION, COPYING, VIGIE)
         return tuple(target for target in order if target in seen)
 
     def spread(self, measure: str, target: str, key: str) -> Spread | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
-from bench.model import DIRECT, POOLED, POOLED_BY_TRANSACTION, VIGIE
+from bench.model import COPYING, DIRECT, POOLED, POOLED_BY_TRANSACTION, VIGIE
 from bench.report import number
 
 if TYPE_CHECKING:
@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 
     from bench.model import Measure, Samples, Spread
 
-COLOURS: Final = {POOLED: "#9aa5b1", POOLED_BY_TRANSACTION: "#c9d1d9", VIGIE: "#1f6f8b"}
+COLOURS: Final = {
+    POOLED: "#9aa5b1",
+    POOLED_BY_TRANSACTION: "#c9d1d9",
+    COPYING: "#d4a72c",
+    VIGIE: "#1f6f8b",
+}
 _LABEL: Final = 190
 _PLOT: Final = 460
 _RIGHT: Final = 150

@@ -25,6 +25,13 @@ def private_bytes(process: int) -> int:
     return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith(_PRIVATE))
 
 
+def resident_bytes(process: int, *, most: bool = False) -> int:
+    """Return the bytes of memory a process has; ``most``: the most that it ever had."""
+    name = "VmHWM:" if most else "VmRSS:"
+    lines = Path(f"/proc/{process}/status").read_text("ascii", "replace").splitlines()
+    return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith(name))
+
+
 def _own_cpu_seconds(process: int) -> float:
     try:
         text = Path(f"/proc/{process}/stat").read_text("utf-8", "replace")
