@@ -299,6 +299,31 @@ def budgets_verb(
 
 
 @app.command(
+    "budgets",
+    short_help="Tell what is used of each budget, and when it comes back.",
+    epilog=_example("vigie budgets --role secretary", "psql -c 'SHOW vigie.budget'   # one's own"),
+)
+def budgets_verb(
+    *,
+    role: Annotated[str | None, typer.Option(metavar="ROLE", help="Of this role only.")] = None,
+    state: Annotated[str | None, typer.Option(metavar="FILE", help="The state to read.")] = None,
+    config: Config = None,
+    site: Site = None,
+    rules: Rules = None,
+    as_json: Json = False,
+) -> None:
+    """Tell what is used of each budget, by whom, and when some of it comes back.
+
+    Reads the state file, beside the Vigie that writes it; what is newer than a second may be
+    missing.
+    """
+    from proxy.cli.budgets import show_budgets
+
+    options = Options(config, {"state": state, "site": site, "rules": rules})
+    raise typer.Exit(show_budgets(options, role=role, as_json=as_json))
+
+
+@app.command(
     "schema",
     short_help="Write the JSON Schema of rule files.",
     epilog=_example("vigie schema > rules/schema.json"),
