@@ -11,6 +11,7 @@ import typer
 
 import proxy
 from proxy.cli.options import Options
+from proxy.cli.order_app import order_app
 from proxy.terms.finding import Mode
 
 app = typer.Typer(
@@ -276,7 +277,7 @@ def canary_verify_verb(*, database: Url, file: File, as_json: Json = False) -> N
 @app.command(
     "budgets",
     short_help="Tell what is used of each budget, and when it comes back.",
-    epilog=_example("vigie budgets --role secretary", "psql -c 'SHOW vigie.budget'   # one's own"),
+    epilog=_example("vigie budgets --role secretary"),
 )
 def budgets_verb(
     *,
@@ -298,29 +299,7 @@ def budgets_verb(
     raise typer.Exit(show_budgets(options, role=role, as_json=as_json))
 
 
-@app.command(
-    "budgets",
-    short_help="Tell what is used of each budget, and when it comes back.",
-    epilog=_example("vigie budgets --role secretary", "psql -c 'SHOW vigie.budget'   # one's own"),
-)
-def budgets_verb(
-    *,
-    role: Annotated[str | None, typer.Option(metavar="ROLE", help="Of this role only.")] = None,
-    state: Annotated[str | None, typer.Option(metavar="FILE", help="The state to read.")] = None,
-    config: Config = None,
-    site: Site = None,
-    rules: Rules = None,
-    as_json: Json = False,
-) -> None:
-    """Tell what is used of each budget, by whom, and when some of it comes back.
-
-    Reads the state file, beside the Vigie that writes it; what is newer than a second may be
-    missing.
-    """
-    from proxy.cli.budgets import show_budgets
-
-    options = Options(config, {"state": state, "site": site, "rules": rules})
-    raise typer.Exit(show_budgets(options, role=role, as_json=as_json))
+app.add_typer(order_app, name="order", help="Announced exports: signed, counted, ending.")
 
 
 @app.command(

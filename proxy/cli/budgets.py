@@ -8,9 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.table import Table
-
+from proxy.cli.columns import write_columns
 from proxy.cli.loading import load
 from proxy.cli.wording import word_window
 from proxy.errors import ConfigurationError
@@ -100,13 +98,9 @@ def _part(usage: Usage) -> float:
 
 
 def _show(found: list[Usage]) -> None:
-    table = Table(box=None, pad_edge=False)
-    for name in ("budget", "whose", "counts"):
-        table.add_column(name)
-    for name in ("used", "limit", "window", "comes back"):
-        table.add_column(name, justify="right")
-    for one in found:
-        table.add_row(
+    rows = [["budget", "whose", "counts", "used", "limit", "window", "comes back"]]
+    rows += [
+        [
             one.budget,
             " ".join(value for _, value in one.group if value) or "everyone",
             one.measure.value.replace("_", " "),
@@ -114,8 +108,13 @@ def _show(found: list[Usage]) -> None:
             "none" if one.limit is None else str(one.limit),
             word_window(one.window_seconds),
             "" if one.frees is None else f"{one.frees[0]} in {_word_seconds(one.frees[1])}",
-        )
-    Console(highlight=False, soft_wrap=True).print(table if found else "nothing is used")
+        ]
+        for one in found
+    ]
+    if found:
+        write_columns(rows, right={3, 4, 5, 6})
+    else:
+        sys.stdout.write("nothing is used\n")
 
 
 def _word_seconds(seconds: int) -> str:

@@ -308,6 +308,10 @@ class Ledger:
         }
         return Account(self, budgets, groups, principal.role)
 
+    def order_account(self, order_id: str, role: str, budget: Budget) -> Account:
+        """Return the account of a work order, which all who act under it share."""
+        return Account(self, [budget], {Grouping.ORDER: order_id}, role)
+
     def line(self, budgets: Sequence[Budget], groups: Mapping[Grouping, str], role: str) -> Line:
         """Return the tally of budgets of one kind for a group, with what they ask of it."""
         one = budgets[0]

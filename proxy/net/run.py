@@ -24,6 +24,7 @@ from proxy.net.http import serve_http
 from proxy.net.idle import IdleWatch
 from proxy.net.listener import CannotListenError, Listener, cannot_listen
 from proxy.net.notify import Notifier
+from proxy.net.orders import OrderWatch
 from proxy.net.relay import SPARE, Surroundings, accept
 from proxy.net.reload import CERTIFICATES, Reload
 from proxy.net.sinks import AuditLog, Sinks
@@ -105,6 +106,10 @@ async def _serve(settings: Settings, policy: Policy, reread: Reread) -> None:
         limits, sinks, keeper = settings.limits, surroundings.sinks, surroundings.keeper
         loop = asyncio.get_running_loop()
         keeping = loop.create_task(keeper.run())
+        context = surroundings.context
+        watch = OrderWatch(settings.orders, context.orders, context.ledger)
+        watching = loop.create_task(watch.run())
+        stack.callback(watching.cancel)
         stack.callback(keeping.cancel)
         idle = IdleWatch(
             limits.idle_session_timeout_seconds, limits.idle_in_transaction_timeout_seconds

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from proxy import accel
 from proxy.session.admission import Admission
 from proxy.session.catalog_book import CatalogBook
+from proxy.session.order_book import OrderBook
 from proxy.sql import Analyser
 from proxy.sql.cache import TwoGenerations
 from proxy.terms.finding import Action, Mode
@@ -56,6 +57,7 @@ class Context:
         catalogs: those that were read.
         lane_books: what fast lanes know, by principal, catalog and encoding.
         lane_counts: what went through them.
+        orders: work orders that are in force.
         judgements: by principal, shape of the facts and row bound.
         walks: through tables, by principal.
         plan_seconds: how long a plan is believed; 0: the planner is never asked.
@@ -80,6 +82,7 @@ class Context:
         default_factory=lambda: TwoGenerations(_BOOKS_BYTES)
     )
     lane_counts: LaneCounts = field(default_factory=_lane_counts)
+    orders: OrderBook = field(default_factory=OrderBook)
     judgements: TwoGenerations[tuple[Principal, object, object], Judgement] = field(
         default_factory=lambda: TwoGenerations(_JUDGEMENTS_BYTES)
     )

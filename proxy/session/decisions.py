@@ -13,15 +13,17 @@ from proxy.session.refusal import Refusal, by_budget, by_error, by_finding, by_s
 from proxy.terms.budget import Method
 from proxy.terms.facts import Kind, StatementFacts
 from proxy.terms.finding import Action, Finding, Judgement, Severity
+from proxy.terms.order import ORDER_RULE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from proxy.session.commands import Command
     from proxy.session.context import Context
     from proxy.session.results import Result
     from proxy.sql import Catalog
     from proxy.terms.budget import Budget
+    from proxy.terms.order import WorkOrder
     from proxy.terms.principal import Principal
 
 _INTERNAL: Final = "internal"
@@ -45,8 +47,15 @@ PASSES: Final = Decision()
 class Decisions:
     """Judges the statements of one principal and tells of it by commands."""
 
-    def __init__(self, context: Context, session_id: str, principal: Principal) -> None:
+    def __init__(
+        self,
+        context: Context,
+        session_id: str,
+        principal: Principal,
+        order_of: Callable[[StatementFacts], WorkOrder | None] = lambda _facts: None,
+    ) -> None:
         self.principal = principal
+        self._order_of = order_of
         self._context = context
         self._session_id = session_id
 
@@ -141,6 +150,13 @@ class Decisions:
         failed = (facts.opaque or "").startswith(_INTERNAL)
         if failed and self._context.on_internal_error is Action.ALLOW:
             return Judgement(Action.FLAG, 0, (replace(ERROR_FINDING, action=Action.FLAG),)), True
+        try:
+            order = self._order_of(facts)
+        except Exception as error:  # noqa: BLE001 - no order then, and the rules decide
+            out.append(_fault("policy", error))
+            order = None
+        if order is not None:
+            return Judgement(Action.ALLOW, 0, (_of_order(order),)), False
         known = self._context.judgements
         key = (self.principal, (facts.shape, facts.keys_named), facts.row_bound)
         try:
@@ -200,6 +216,18 @@ class Decisions:
 
 def _of_budget(budget: Budget) -> Finding:
     return Finding(budget.id, budget.title, budget.severity, budget.action, 0, budget.explanation)
+
+
+def _of_order(order: WorkOrder) -> Finding:
+    return Finding(
+        ORDER_RULE,
+        f"Work order {order.id}",  # nothing else in a record is told as it is
+        Severity.INFO,
+        Action.ALLOW,
+        0,
+        "is inside a work order",
+        (("order", order.id), ("by", order.by)),
+    )
 
 
 def _fault(where: str, error: Exception) -> InternalFault:

@@ -358,6 +358,7 @@ class Inbound:
         found = state.decisions.facts_of(
             text, state.encoding, state.catalog, conforming=state.conforming, out=state.out
         )
+        found = state.context.orders.with_own_text(found, text, state.encoding)
         creates = {relation for facts in found for relation in facts.creates}
         sets = any(facts.changes_session for facts in found)
         catalog = state.catalog

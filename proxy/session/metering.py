@@ -88,7 +88,7 @@ class Metering:
         plan = plan_result(facts, columns, state.catalog, named_keys(facts))
         head.result = Result(
             state.context,
-            state.account,
+            state.account_for(facts, columns),
             plan,
             copy_format=facts.copy_format,
             columns=len(columns),
@@ -130,7 +130,9 @@ class Metering:
         parameters = portal.parameters if portal is not None else ()
         formats = portal.parameter_formats if portal is not None else ()
         fixed = named_keys(facts, parameters, formats)
-        return self._result(plan_result(facts, columns, self._state.catalog, fixed))
+        plan = plan_result(facts, columns, self._state.catalog, fixed)
+        state = self._state
+        return Result(state.context, state.account_for(facts, columns), plan)
 
     def _result(self, plan: ChargePlan) -> Result:
         return Result(self._state.context, self._state.account, plan)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from proxy.session.commands import CloseBackend, CloseFrontend, SendBackend, SendFrontend
 from proxy.session.decisions import Decisions
+from proxy.session.order_book import columns_are_inside
 from proxy.session.pending import (
     ExecutePending,
     FunctionPending,
@@ -20,6 +21,8 @@ from proxy.session.statements import Registry
 from proxy.wire.encode import FLUSH, TERMINATE, error_response
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from proxy.meter.ledger import Account
     from proxy.session.catalog_book import Reader
     from proxy.session.commands import Command
@@ -28,8 +31,11 @@ if TYPE_CHECKING:
     from proxy.session.pending import Pending
     from proxy.session.refusal import Refusal
     from proxy.sql import Catalog
+    from proxy.terms.facts import StatementFacts
+    from proxy.terms.order import WorkOrder
     from proxy.terms.principal import Certificate, Principal
     from proxy.terms.relation import Relation
+    from proxy.wire.backend import ResultColumn
 
 IDLE: Final = ord("I")
 # Beyond these the frontend waits. More answers than the backend keeps back in its 8 KiB.
@@ -124,11 +130,12 @@ class State:
     has_logged_in: bool = False  # and among those of its role
     _principal: tuple[Principal, Decisions, Reader] | None = None
     _account: Account | None = None
+    _order_accounts: dict[str, Account] = field(default_factory=dict)
     _seen: _SeenCatalog = field(default_factory=_SeenCatalog)
 
     def login(self, principal: Principal, reader: Reader) -> None:
         """Say who acts."""
-        decisions = Decisions(self.context, self.session_id, principal)
+        decisions = Decisions(self.context, self.session_id, principal, self.order_for)
         self._principal = (principal, decisions, reader)
 
     def forget_account(self) -> None:
@@ -145,10 +152,30 @@ class State:
             self._account = context.ledger.account(principal, budgets)
         return self._account
 
+    def order_for(self, facts: StatementFacts) -> WorkOrder | None:
+        """Return the work order that a statement is inside of."""
+        orders = self.context.orders
+        if not orders.by_role or self._principal is None:
+            return None
+        return orders.find(self._principal[0].role, facts, self.catalog, self.now)
+
+    def account_for(self, facts: StatementFacts, columns: Sequence[ResultColumn]) -> Account:
+        """Return what a result of these columns is charged to: an order's account, or one's own."""
+        order = self.order_for(facts)
+        if order is None or not columns_are_inside(order, columns, self.catalog):
+            return self.account
+        found = self._order_accounts.get(order.id)
+        if found is None:
+            role = self.decisions.principal.role
+            found = self.context.ledger.order_account(order.id, role, order.budget)
+            self._order_accounts[order.id] = found
+        return found
+
     @property
     def is_covered(self) -> bool:
         """Whether what was charged may leave."""
-        return self._account is None or self._account.is_covered
+        has_charged = self._account is not None or bool(self._order_accounts)
+        return not has_charged or self.context.ledger.is_covered
 
     @property
     def decisions(self) -> Decisions:

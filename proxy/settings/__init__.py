@@ -16,6 +16,7 @@ from proxy.settings.settings import (
     BackendTls,
     FrontendTls,
     Limits,
+    Orders,
     Settings,
     Upstream,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "BackendTls",
     "FrontendTls",
     "Limits",
+    "Orders",
     "Settings",
     "Upstream",
     "find_settings_file",

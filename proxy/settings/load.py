@@ -16,7 +16,7 @@ from proxy.errors import ConfigurationError
 from proxy.policy.problems import show, suggest, word_for
 from proxy.policy.yaml_marks import read_document
 from proxy.settings.address import Address, parse_address
-from proxy.settings.settings import AuditSettings, Limits, Settings, SettingsData
+from proxy.settings.settings import AuditSettings, Limits, Orders, Settings, SettingsData
 from proxy.settings.tls_settings import backend_tls, frontend_tls
 from proxy.settings.upstreams import read_database, read_upstreams
 from proxy.terms.finding import Action, Mode
@@ -195,6 +195,7 @@ class _Loader:
             secret_file=_path(data.secret_file),
             secret=secret,
             state_share_percent=data.state_share_percent,
+            orders=Orders(_path(data.orders.folder), _path(data.orders.public_key)),
             unix_socket_mode=int(data.unix_socket_mode, 8),
             frontend_tls=frontend_tls(data.frontend_tls, listen, self._complain),
             backend_tls=backend_tls(data.backend_tls, databases, self._complain),

@@ -82,6 +82,13 @@ class BackendTlsData(_Strict):
     key: Text | None = None
 
 
+class OrdersData(_Strict):
+    """Work orders: their folder, and the public key that they are signed by."""
+
+    folder: Text | None = None
+    public_key: Text | None = None
+
+
 class SettingsData(_Strict):
     """The form of vigie.yaml."""
 
@@ -94,6 +101,7 @@ class SettingsData(_Strict):
     state: Text | None = None
     state_share_percent: int = Field(default=0, ge=0, le=100)
     http: Text | None = "127.0.0.1:9187"
+    orders: OrdersData = Field(default_factory=OrdersData)
     audit: AuditData = Field(default_factory=AuditData)
     log: LogData = Field(default_factory=LogData)
     limits: LimitsData = Field(default_factory=LimitsData)
@@ -112,6 +120,14 @@ class AuditSettings:
     """``path`` None: audit records go to the standard output."""
 
     path: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """Work orders. ``folder`` None: there are none. ``public_key``: what they are signed by."""
+
+    folder: Path | None = None
+    public_key: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +219,7 @@ class Settings:
     state: str = "memory"
     http: Address | None = None
     audit: AuditSettings = field(default_factory=AuditSettings)
+    orders: Orders = field(default_factory=Orders)
     log_level: str = "info"
     limits: Limits = field(default_factory=Limits)
     catalog_refresh_seconds: int = 30

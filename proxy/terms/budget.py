@@ -34,6 +34,7 @@ class Grouping(StrEnum):
     APPLICATION = "application"
     RELATION = "relation"
     STATEMENT = "statement"  # each statement has one of its own
+    ORDER = "order"  # a work order
 
 
 class Method(StrEnum):

@@ -14,6 +14,7 @@ from proxy.settings import (
     BackendTls,
     FrontendTls,
     Limits,
+    Orders,
     Settings,
     Upstream,
     load_settings,
@@ -82,6 +83,7 @@ limits:
 catalog_refresh_seconds: 5
 on_internal_error: allow
 secret_file: /k
+orders: {folder: /o, public_key: /p}
 unix_socket_mode: "0777"
 frontend_tls:
   certificate: /c
@@ -114,6 +116,7 @@ state_share_percent: 5
         catalog_refresh_seconds=5,
         on_internal_error=Action.ALLOW,
         secret_file=Path("/k"),
+        orders=Orders(Path("/o"), Path("/p")),
         unix_socket_mode=0o777,
         frontend_tls=FrontendTls(
             certificate=Path("/c"),
@@ -347,7 +350,7 @@ def test_every_setting_has_a_variable() -> None:
     assert names["VIGIE_CATALOG_REFRESH_SECONDS"] == ("catalog_refresh_seconds",)
     assert names["VIGIE_BACKEND_TLS__MODE"] == ("backend_tls", "mode")
     assert names["VIGIE_PLAN_REFRESH_SECONDS"] == ("plan_refresh_seconds",)
-    assert len(names) == 39
+    assert len(names) == 41
 
 
 @pytest.mark.parametrize(
