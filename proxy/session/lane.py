@@ -16,8 +16,9 @@ from proxy.errors import WireError
 from proxy.session.commands import Judged, SendBackend
 from proxy.session.lane_book import BOOK_BYTES, KIND_NUMBERS, Book
 from proxy.session.pending import BindPending, ParsePending, QueryPending
+from proxy.session.phases import Phase
 from proxy.session.results import plan_result
-from proxy.session.state import IDLE, Phase
+from proxy.session.state import IDLE
 from proxy.session.statements import Portal, Prepared
 from proxy.sql.cache import TwoGenerations
 from proxy.terms.facts import Kind, StatementFacts

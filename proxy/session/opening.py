@@ -20,9 +20,9 @@ from proxy.session.commands import (
     Refused,
 )
 from proxy.session.negotiation import known_part
+from proxy.session.phases import Phase
 from proxy.session.refusal import refused_start
 from proxy.session.routes import choose
-from proxy.session.state import Phase, State
 from proxy.sql.text import is_safe_encoding
 from proxy.terms.facts import Kind, SideDoor, StatementFacts
 from proxy.terms.principal import Principal
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from proxy.session.events import FrontendEncrypted
+    from proxy.session.state import State
 
     Settings = Sequence[tuple[str, str]]
 

@@ -22,7 +22,7 @@ from proxy.session.pending import (
     QueryPending,
     SyncPending,
 )
-from proxy.session.state import Phase
+from proxy.session.phases import ANSWERS, LOGIN, Phase
 from proxy.wire.backend import Tag, decode_fields, decode_key_data, decode_parameter_status
 from proxy.wire.encode import backend_key_data
 from proxy.wire.frames import Frame, Piece, Run
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from proxy.session.state import State
 
 _AUTHENTICATION_OK: Final = bytes(4)
+_ASKS_NOTHING: Final = frozenset({_AUTHENTICATION_OK, b"\0\0\0\x0c"})  # and SASLFinal
 _HARD: Final = frozenset({b"FATAL", b"PANIC"})
 _IN_PIECES: Final = frozenset({Tag.DATA_ROW, Tag.COPY_DATA, Tag.FUNCTION_CALL_RESPONSE})
 
@@ -101,6 +102,8 @@ class Outbound:
     def _answer(self, shape: Frame | Run | Piece, head: Pending) -> None:
         """Take what answers the first pending message."""
         state = self._state
+        if shape.tag not in ANSWERS[type(head)]:
+            raise WireError(f"message {chr(shape.tag)!r} does not answer {type(head).__name__}")
         match shape.tag:
             case Tag.DATA_ROW | Tag.COPY_DATA | Tag.FUNCTION_CALL_RESPONSE:
                 self._metering.rows(shape, head)
@@ -209,6 +212,8 @@ class Outbound:
 
     def _authentication(self, shape: Frame | Run | Piece) -> None:
         state = self._state
+        if shape.tag not in LOGIN:
+            raise WireError(f"message {chr(shape.tag)!r} before the first ReadyForQuery")
         match shape.tag:
             case Tag.BACKEND_KEY_DATA:
                 process_id, theirs = decode_key_data(shape.raw[5:])
@@ -236,6 +241,8 @@ class Outbound:
                     state.to_frontend(state.unasked.told())
                     state.unasked = None
                 self._channel_binding.authentication(shape.raw)
+                waits = shape.raw[5:9] not in _ASKS_NOTHING
+                state.is_asked = waits and not self._channel_binding.is_relaying
                 if shape.raw[5:] == _AUTHENTICATION_OK:
                     self._let_in()
             case Tag.NEGOTIATE_PROTOCOL_VERSION | Tag.NOTICE_RESPONSE:

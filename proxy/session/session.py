@@ -55,8 +55,9 @@ from proxy.session.opening import Encryption, Opening
 from proxy.session.outbound import Outbound
 from proxy.session.own_query import OwnQuery
 from proxy.session.pending import DescribePending
+from proxy.session.phases import Phase
 from proxy.session.planning import Planning
-from proxy.session.state import IDLE, Phase, State
+from proxy.session.state import IDLE, State
 from proxy.session.waiting import Waiting
 from proxy.wire import backend, frontend
 from proxy.wire.frames import FrameReader
@@ -92,6 +93,7 @@ class Session:
             bulk_tags=frontend.BULK_TAGS,
             ceiling_bytes=context.max_statement_bytes,
             find_end=accel.end_of_run,
+            largest=frontend.LARGEST,
         )
         self._backend = FrameReader(
             tags=backend.TAGS,
@@ -336,6 +338,10 @@ class Session:
         if rest:
             self._frontend.feed(rest)
             self._read_frontend()
+        if state.phase is Phase.AUTHENTICATION and self._in_hand is None:
+            kept = self._frontend.pending_bytes
+            if kept > frontend.LARGEST_PASSWORD + 1:  # nobody knows yet who fills our memory
+                raise WireError(f"{kept} bytes of a message before the login is over")
 
     def _read_frontend(self) -> None:
         """Take the frontend's messages as long as nothing makes them wait."""

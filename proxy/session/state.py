@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from proxy.session.commands import CloseBackend, CloseFrontend, SendBackend, SendFrontend
@@ -17,6 +16,7 @@ from proxy.session.pending import (
     SyncPending,
     kept_bytes,
 )
+from proxy.session.phases import Phase
 from proxy.session.statements import Registry
 from proxy.wire.encode import FLUSH, TERMINATE, error_response
 
@@ -41,15 +41,6 @@ IDLE: Final = ord("I")
 # Beyond these the frontend waits. More answers than the backend keeps back in its 8 KiB.
 MAX_PENDING: Final = 2048
 MAX_PENDING_BYTES: Final = 1 << 23
-
-
-class Phase(Enum):
-    """Where a session stands. Within READY the pending messages tell the rest."""
-
-    OPENING = "opening"  # untagged messages
-    AUTHENTICATION = "authentication"  # from the StartupMessage to the first ReadyForQuery
-    READY = "ready"
-    CLOSED = "closed"
 
 
 @dataclass(slots=True)
@@ -125,6 +116,7 @@ class State:
     terminated: bool = False  # the frontend said Terminate: the backend will close
     heard_at: float = 0.0  # when the frontend sent something
     draining: bool = False  # it ends as soon as it is idle
+    is_asked: bool = False  # the backend waits for a password
     unasked: Unasked | None = None  # what the frontend wanted and was not told it does not get
     has_entered: bool = False  # it is counted among the sessions that are open
     has_logged_in: bool = False  # and among those of its role

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from proxy.errors import WireError
 from proxy.session.pending import ExecutePending, SyncPending
-from proxy.session.state import Phase
+from proxy.session.phases import COPIES, SPEAKS, Phase
 from proxy.wire.frontend import Tag
 
 if TYPE_CHECKING:
@@ -32,7 +32,9 @@ class Waiting:
         if tag == Tag.TERMINATE:
             return False
         if state.phase is Phase.AUTHENTICATION:
-            return tag != Tag.PASSWORD
+            return self._waits_for_login(tag)
+        if tag not in SPEAKS:
+            raise WireError(f"message {chr(tag)!r} after the login")
         if state.draining and state.is_idle:
             return True  # it will be told that the session has ended
         if state.waits_for_worker or state.own_query or state.cancelling or state.cut is not None:
@@ -50,6 +52,13 @@ class Waiting:
             return False
         return self._is_unsettled() or self._own_query.is_needed()
 
+    def _waits_for_login(self, tag: int) -> bool:
+        """What is sent ahead waits; but the backend does not wait for two things at once."""
+        if tag != Tag.PASSWORD and self._state.is_asked:
+            raise WireError(f"expected password response, got message {chr(tag)!r}")
+        self._state.is_asked = False
+        return tag != Tag.PASSWORD
+
     def _copy_holds(self, tag: int) -> bool:
         """Nothing but its data may be sent ahead of a COPY that the frontend has not ended.
 
@@ -61,7 +70,7 @@ class Waiting:
         if copying.ends <= copying.copies:
             self._state.flush()  # should it be no COPY after all, its end must be heard of
             return True
-        if tag != Tag.SYNC:
+        if tag not in COPIES:
             raise WireError(f"message {chr(tag)!r} within COPY, expected CopyData or its end")
         return False
 

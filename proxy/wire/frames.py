@@ -21,13 +21,14 @@ from typing import TYPE_CHECKING, Final
 from proxy.errors import WireError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 HEADER_BYTES: Final = 5
 SMALLEST_LENGTH: Final = 4  # the length field counts itself
 LARGEST_LENGTH: Final = 0x40000002  # a full StringInfo of the backend (MaxAllocSize - 1) and 4
 CEILING_BYTES: Final = 1 << 20
 _LENGTH: Final = struct.Struct(">I")
+_NO_LIMITS: Final[Mapping[int, int]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,8 @@ EndOfRun = Callable[[bytearray, int, int, int], tuple[int, int]]
 class FrameReader:
     """Collect chunks, hand out frames. ``find_end``: the compiled ``end_of_run``, if it is there.
 
+    ``largest``: what the length of a message may be, by tag, where it is less than of all.
+
     ``take`` has three outcomes: a shape; None, "need more bytes"; or WireError, raised from the
     header alone. One shape per call, so that a fault in the third cannot swallow the first two.
     """
@@ -83,7 +86,9 @@ class FrameReader:
         bulk_tags: bytes = b"",
         ceiling_bytes: int = CEILING_BYTES,
         find_end: EndOfRun | None = None,
+        largest: Mapping[int, int] = _NO_LIMITS,
     ) -> None:
+        self._largest = largest
         self._find_end = find_end or end_of_run
         self._tags = frozenset(tags)
         self._bulk = frozenset(bulk_tags)
@@ -158,10 +163,11 @@ class FrameReader:
         if at + HEADER_BYTES > len(self._buffer):
             return None
         (length,) = _LENGTH.unpack_from(self._buffer, at + 1)
-        if not SMALLEST_LENGTH <= length <= LARGEST_LENGTH:
+        largest = self._largest.get(tag, LARGEST_LENGTH)
+        if not SMALLEST_LENGTH <= length <= largest:
             raise WireError(
                 f"message {chr(tag)!r} announces {length} bytes,"
-                f" expected {SMALLEST_LENGTH} to {LARGEST_LENGTH}"
+                f" expected {SMALLEST_LENGTH} to {largest}"
             )
         return tag, 1 + length
 

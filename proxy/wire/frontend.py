@@ -8,9 +8,12 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from proxy.errors import WireError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Tag(IntEnum):
@@ -34,6 +37,19 @@ class Tag(IntEnum):
 
 TAGS: Final = bytes(Tag)
 BULK_TAGS: Final = bytes([Tag.COPY_DATA])
+LARGEST_PASSWORD: Final = 65535
+_LARGEST_SMALL: Final = 10_000
+# as the server's own limits: no peer may make us collect more of what can never be large
+LARGEST: Final[Mapping[int, int]] = {
+    Tag.PASSWORD: LARGEST_PASSWORD,
+    **dict.fromkeys(
+        (
+            *(Tag.DESCRIBE, Tag.EXECUTE, Tag.CLOSE, Tag.FLUSH, Tag.SYNC),
+            *(Tag.TERMINATE, Tag.COPY_DONE, Tag.COPY_FAIL),
+        ),
+        _LARGEST_SMALL,
+    ),
+}
 _INT16: Final = struct.Struct(">H")
 _INT32: Final = struct.Struct(">i")
 _INT32_BYTES: Final = 4
