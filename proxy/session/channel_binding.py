@@ -15,8 +15,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from proxy.session.commands import LoginFailed
+from proxy.session.phases import Phase
 from proxy.session.scram_relay import ScramRelay
-from proxy.session.state import Phase
 from proxy.wire.backend import decode_authentication, decode_sasl_mechanisms
 from proxy.wire.encode import authentication_sasl
 from proxy.wire.frontend import decode_sasl_mechanism
