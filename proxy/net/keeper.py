@@ -91,6 +91,8 @@ class Keeper:
         waiting, self._waiting = self._waiting, []
         store, batch = self._store, self._ledger.take_batch(clock.now())
         if store is None or batch is None:
+            if batch is not None:
+                self._ledger.book.saved()  # nowhere, as it was asked for
             self._tell(waiting)
             return
         loop = asyncio.get_running_loop()

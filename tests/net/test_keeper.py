@@ -158,3 +158,17 @@ async def test_in_memory_nobody_waits() -> None:
     keeper.stop()
     await running
     keeper.close()
+
+
+async def test_a_ledger_that_is_kept_nowhere_is_swept_again_and_again() -> None:
+    """What a sweep finds is settled at once: the next round begins anew."""
+    ledger = Ledger()
+    keeper = Keeper(ledger, None, None, Metrics(CollectorRegistry()))
+    account = ledger.account(Principal("app", "lab"), [BUDGET])
+    for number in range(3):
+        account.admit(Charge(groups=((b"%d" % number,),)), clock.now())
+        ledger.sweep(clock.now() + 1e6 * number)
+
+        await keeper._keep()
+
+        assert not ledger.book.is_under_way
