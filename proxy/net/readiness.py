@@ -55,7 +55,7 @@ class Readiness:
     async def receive(self, connected: socket.socket, size: int) -> bytes:
         """Return the next bytes of a socket that nobody else watches; none at the end.
 
-        Errors: OSError; ConnectionResetError among them, for which uvloop would not wake anybody.
+        Errors: OSError; ConnectionResetError among them.
         """
         while True:
             try:
