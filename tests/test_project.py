@@ -56,8 +56,11 @@ NAMES_TO_AVOID: Final = frozenset(
         "whitelist",
     ]
 )
-# PostgreSQL's own names stay as they are.
-FOREIGN_NAMES: Final = {"client_addr", "client_encoding", "server_encoding", "server_version"}
+# PostgreSQL's own names stay as they are, and those of the standards.
+FOREIGN_NAMES: Final = {
+    *("client_addr", "client_encoding", "server_encoding", "server_version"),
+    "server_key",  # RFC 5802
+}
 # Where a word is not ours: the database server that the demonstration starts, and its clients.
 EXEMPT_FOLDERS: Final = ("demo",)
 
