@@ -27,7 +27,7 @@ from proxy.session.pending import (
     QueryPending,
     SyncPending,
 )
-from proxy.session.refusal import Refusal, malformed, missing
+from proxy.session.refusal import Refusal, malformed, missing, too_many
 from proxy.session.showing import Showing
 from proxy.session.statements import Portal, Prepared, unknown_name
 from proxy.terms.facts import Kind, StatementFacts
@@ -244,6 +244,8 @@ class Inbound:
             encoding=state.encoding,
             conforming=state.conforming,
         )
+        if refusal is None and name and state.registry.prepared.is_full:
+            refusal = self._refused(too_many, "prepared statements")
         state.push(ParsePending(name, prepared, refusal))
         if refusal is None:
             state.to_backend(frame.raw)
@@ -289,7 +291,10 @@ class Inbound:
         decision = self._asking.decide(self._following.add(*sent))
         if self._terminates(decision):
             return
-        self._send_bind(frame, portal_name, name, portal, decision.refusal)
+        refusal = decision.refusal
+        if refusal is None and portal_name and state.registry.portals.is_full:
+            refusal = self._refused(too_many, "portals")
+        self._send_bind(frame, portal_name, name, portal, refusal)
 
     def _send_bind(
         self, frame: Frame, name: str, statement: str, portal: Portal, refusal: Refusal | None

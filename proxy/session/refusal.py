@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from proxy.session.statements import MAX_NAMES, MAX_NAMES_BYTES
 from proxy.wire.encode import bind, error_response, execute, parse, query
 from proxy.wire.encode import frame as frame_of
 from proxy.wire.frames import HEADER_BYTES
@@ -22,6 +23,7 @@ REFUSED: Final = "42501"  # insufficient_privilege: no driver that was tried ret
 SPENT: Final = "53400"  # configuration_limit_exceeded
 MALFORMED: Final = "08P01"
 INTERNAL: Final = "XX000"
+TOO_MANY_NAMES: Final = "54000"  # program_limit_exceeded
 _NONCE: Final = b"vigie_refused_"
 _STATEMENT: Final = b'prepared statement "%b"'
 _UNNAMED: Final = b"unnamed prepared statement"
@@ -139,6 +141,17 @@ def by_error(finding_id: str) -> Refusal:
 def malformed(finding_id: str, what: str) -> Refusal:
     """Return the refusal of a message that the backend would refuse as well."""
     return Refusal(finding_id, MALFORMED, f"invalid message format: {what}")
+
+
+def too_many(finding_id: str, what: str) -> Refusal:
+    """Return the refusal of one more name than are kept of a session."""
+    return Refusal(
+        finding_id,
+        TOO_MANY_NAMES,
+        f"too many {what} in this session",
+        hint=f"Close or deallocate those that are no longer used: {MAX_NAMES} are kept,"
+        f" of {MAX_NAMES_BYTES >> 20} MiB in all.",
+    )
 
 
 def refused_start(refusal: Refusal) -> str:

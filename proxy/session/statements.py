@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     from proxy.sql import Catalog
 
 T = TypeVar("T")
-# A peer may make as many as the backend allows; beyond these the oldest are forgotten.
+# A peer may make as many as the backend allows. Beyond these a Parse or Bind is refused; where
+# SQL makes a name, or nothing may be refused, the oldest are forgotten, and then opaque.
 MAX_NAMES: Final = 10_000
 MAX_NAMES_BYTES: Final = 1 << 26
+ENTRY_BYTES: Final = 2048  # what facts take beside their text, about
 _NO_PARAMETER: Final = Parameter(0)  # stands for a value that cannot be read
 # What may be run under a name: anything else there may have made or dropped names itself.
 PLAIN: Final = frozenset(
@@ -79,12 +81,18 @@ class Named(Generic[T]):
     def __len__(self) -> int:
         return len(self._values)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether one more would push another out; the unnamed one never does."""
+        count = len(self._values) - ("" in self._values)
+        return count >= MAX_NAMES or self.kept_bytes >= MAX_NAMES_BYTES
+
     def put(self, name: str, value: T, size_bytes: int) -> None:
         """Keep a value under a name."""
         self.forget(name)
         self._values[name] = (value, size_bytes)
         self.kept_bytes += size_bytes
-        while len(self._values) > MAX_NAMES or self.kept_bytes > MAX_NAMES_BYTES:
+        while len(self._values) > MAX_NAMES + 1 or self.kept_bytes > MAX_NAMES_BYTES:
             self.forget(next(iter(self._values)))
 
     def get(self, name: str) -> T | None:
@@ -115,13 +123,19 @@ class Registry:
         self.prepared: Named[Prepared] = Named()
         self.portals: Named[Portal] = Named()
 
+    @property
+    def is_full(self) -> bool:
+        """Whether no more names are taken of one kind or the other."""
+        return self.prepared.is_full or self.portals.is_full
+
     def prepare(self, name: str, prepared: Prepared) -> None:
         """Note a prepared statement."""
-        self.prepared.put(name, prepared, 2 * len(prepared.text))  # as bytes and as text
+        size = 2 * len(prepared.text) + ENTRY_BYTES  # as bytes and as text, with its facts
+        self.prepared.put(name, prepared, size)
 
     def open(self, name: str, portal: Portal) -> None:
         """Note a portal or cursor."""
-        self.portals.put(name, portal, portal.kept_bytes + 2 * len(portal.text))
+        self.portals.put(name, portal, portal.kept_bytes + 2 * len(portal.text) + ENTRY_BYTES)
 
     def deallocate(self, name: str | None) -> None:
         """Forget a prepared statement; None: all of them."""

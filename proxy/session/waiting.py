@@ -50,6 +50,9 @@ class Waiting:
             return True
         if tag not in _READ:
             return False
+        if state.pending and tag != Tag.QUERY and state.registry.is_full:
+            state.flush()  # what is under way may make room
+            return True
         return self._is_unsettled() or self._own_query.is_needed()
 
     def _waits_for_login(self, tag: int) -> bool:

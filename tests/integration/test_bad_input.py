@@ -153,7 +153,7 @@ MESSAGES: dict[str, tuple[bytes, str]] = {
     "HTTP in the middle": (b"GET / HTTP/1.1\r\n\r\n", "08P01"),
     "oversize Query": (frame(ord("Q"), b"select '" + b"x" * 17 * MIB + b"'\0"), "54000"),
     "oversize Parse": (frame(ord("P"), b"\0select '" + b"x" * 17 * MIB + b"'\0\0\0"), "54000"),
-    "oversize Describe": (frame(ord("D"), b"S" + b"x" * 17 * MIB + b"\0"), "54000"),
+    "oversize Describe": (frame(ord("D"), b"S" + b"x" * 17 * MIB + b"\0"), "08P01"),
 }
 
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.session import events as e
+from proxy.session import statements
 from tests.conversation import Conversation, context_of, policy_of, subjects
 from tests.messages import backend_message, frontend_message
+
+if TYPE_CHECKING:
+    import pytest
 
 NAMES = ("", "a", "b")
 TEXTS = ("select 1", "select 1, 2", "select last_name from lab.patient where id = 3")
@@ -154,3 +159,30 @@ def test_a_name_is_never_taken_for_another(told: list[tuple[tuple[str, ...], boo
         portal = registry.portals.get(name)
         assert portal is None or portal.facts.text.lower().endswith(text.lower())
     assert not talk.session._state.pending
+
+
+def test_more_names_than_are_kept_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clearly, at the Parse; the unnamed one goes on, and what was deallocated makes room."""
+    monkeypatch.setattr(statements, "MAX_NAMES", 2)
+    talk = Conversation(context_of(policy_of())).login()
+    for name in ("a", "b"):
+        talk.say(f'> Parse {name} "select 1"\n<< ParseComplete', loosely=True)
+    talk.say("> Sync\n<< ReadyForQuery I", loosely=True)
+    talk.say(
+        """
+        > Parse c "select 1"
+        >> Parse c NONCE
+        << ErrorResponse 42601 "syntax error at or near NONCE"
+        < ErrorResponse 54000 "too many prepared statements in this session"
+        >>> Sync
+        <<< ReadyForQuery I
+        >>> Parse "" "select 1"
+        <<< ParseComplete
+        >>> Close S a
+        > Parse c "select 1"
+        >> Flush
+        << CloseComplete
+        < CloseComplete
+        >> Parse c "select 1"
+        """
+    )

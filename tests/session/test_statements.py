@@ -14,7 +14,7 @@ ONE = StatementFacts(Kind.SELECT, text="select 1")
 
 def test_names_are_bounded_in_number(monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest are forgotten; to Vigie they are then unknown, which is never harmless."""
-    monkeypatch.setattr(statements, "MAX_NAMES", 3)
+    monkeypatch.setattr(statements, "MAX_NAMES", 2)  # and the unnamed one
     registry = Registry()
     for name in "abcad":
         registry.prepare(name, Prepared(ONE))
@@ -24,7 +24,7 @@ def test_names_are_bounded_in_number(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_names_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Texts and parameters count."""
-    monkeypatch.setattr(statements, "MAX_NAMES_BYTES", 100)
+    monkeypatch.setattr(statements, "MAX_NAMES_BYTES", 100 + statements.ENTRY_BYTES)
     registry = Registry()
     registry.prepare("a", Prepared(ONE, bytes(30)))
     registry.prepare("b", Prepared(ONE, bytes(30)))
@@ -33,7 +33,7 @@ def test_names_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert registry.prepared.names() == ["b"]
     assert registry.portals.names() == ["q"]
-    assert registry.prepared.kept_bytes == 60
+    assert registry.prepared.kept_bytes == 60 + statements.ENTRY_BYTES
 
 
 def test_what_is_forgotten_takes_no_room() -> None:
@@ -46,7 +46,10 @@ def test_what_is_forgotten_takes_no_room() -> None:
     registry.deallocate("a")
 
     assert (len(registry.prepared), registry.prepared.kept_bytes) == (0, 0)
-    assert (registry.portals.names(), registry.portals.kept_bytes) == (["h"], 60)
+    assert (registry.portals.names(), registry.portals.kept_bytes) == (
+        ["h"],
+        60 + statements.ENTRY_BYTES,
+    )
     registry.close(None)
     assert (len(registry.portals), registry.portals.kept_bytes) == (0, 0)
 
