@@ -83,6 +83,10 @@ class CatalogBook:
             return _NEVER
         return max(page.read_at + seconds, page.claimed_until)
 
+    def is_recent(self, database: str, now: float, seconds: float) -> bool:
+        """Whether nothing but changes that passed here can have made the catalog too old."""
+        return now - self._page(database).read_at < seconds
+
     def catalog(self, database: str) -> Catalog | None:
         """Return what was read last, however old; None: nothing."""
         return self._page(database).catalog

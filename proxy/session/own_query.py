@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from proxy.session.catalog_book import Need
 from proxy.session.commands import CatalogRead, InternalFault
 from proxy.session.pending import OwnQueryPending
 from proxy.sql import CATALOG_QUERY, SESSION_QUERY, build_catalog
+from proxy.terms.facts import Kind, StatementFacts
 from proxy.wire.backend import Tag, decode_data_row, decode_fields
 from proxy.wire.encode import SYNC, bind, close, describe_portal, execute, parse
 from proxy.wire.frames import Frame, Piece, Run, frames_in
+from proxy.wire.frontend import Tag as FrontendTag
+from proxy.wire.frontend import decode_parse, decode_query
 
 if TYPE_CHECKING:
     from proxy.session.state import State
 
 _CODECS: Final = {"LATIN1": "latin-1", "LATIN9": "iso8859-15", "WIN1252": "cp1252"}
 _NAME: Final = b"vigie_catalog"
+_CHANGES: Final = frozenset({Kind.DDL, Kind.CREATE_CODE, Kind.GRANT, Kind.TRANSACTION})
+_RENAMES: Final = re.compile(r"rename|schema", re.IGNORECASE)
 _RETRY_SECONDS: Final = 5.0
 _CANCELLED: Final = b"57014"
 _MAX_CANCELS: Final = 3  # in a row; then it is a statement_timeout that is too short
@@ -38,8 +44,12 @@ class OwnQuery:
         else:
             self._ask(everything=need is Need.ALL)
 
-    def is_needed(self) -> bool:
-        """Ask if what is known is too old, now that the session is idle; whether it was."""
+    def is_needed(self, shape: Frame | Run | Piece) -> bool:
+        """Ask if what is known is too old, now that the session is idle; whether it was.
+
+        Not ahead of a change that is judged as well without: what makes a thousand tables would
+        read all of them a thousand times.
+        """
         state = self._state
         if not state.is_idle or state.own_query:
             return state.own_query
@@ -47,10 +57,26 @@ class OwnQuery:
         failed_at = state.catalog_failed_at
         may_ask = failed_at is None or state.now >= failed_at + _RETRY_SECONDS
         if may_ask and not book.is_fresh(state.reader.database, state.now, seconds):
+            is_recent = book.is_recent(state.reader.database, state.now, seconds)
+            if is_recent and self._is_change(shape):
+                return False
             self._ask(everything=True)
         elif state.path is None and not state.path_failed:
             self._ask(everything=False)
         return state.own_query
+
+    def _is_change(self, shape: Frame | Run | Piece) -> bool:
+        """Whether the facts of a text cannot depend on what has changed since."""
+        state = self._state
+        text = _text_of(shape)
+        if text is None or state.catalog is None:
+            return False
+        if state.context.analyser.parse_task(text, state.encoding) is not None:
+            return False
+        found = state.decisions.facts_of(
+            text, state.encoding, state.catalog, conforming=state.conforming, out=state.out
+        )
+        return all(_is_change_alone(facts) for facts in found)
 
     def _ask(self, *, everything: bool) -> None:
         state = self._state
@@ -126,6 +152,33 @@ class OwnQuery:
             state.context.catalogs.release(state.reader.database)
             state.catalog_failed_at = state.now
             state.out.append(CatalogRead(loaded=False))
+
+
+def _text_of(shape: Frame | Run | Piece) -> bytes | None:
+    match shape:
+        case Frame(tag=FrontendTag.QUERY):
+            return decode_query(shape.body)
+        case Frame(tag=FrontendTag.PARSE):
+            parse_message = decode_parse(shape.body)
+            return None if parse_message is None else parse_message.text
+        case _:
+            return None
+
+
+def _is_change_alone(facts: StatementFacts) -> bool:
+    """Whether a statement makes or alters something and names no relation that it would read.
+
+    Not one that renames: what is renamed has to be known.
+    """
+    named = facts.relations | facts.unknown_relations | facts.writes
+    calls = facts.functions | facts.unknown_functions
+    return (
+        facts.kind in _CHANGES
+        and facts.opaque is None
+        and _RENAMES.search(facts.text) is None
+        and not (named or calls or facts.side_doors)
+        and not (facts.stages or facts.returns_rows or facts.changes_session)
+    )
 
 
 def own_messages(text: str) -> bytes:

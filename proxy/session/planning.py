@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from proxy.errors import WireError
 from proxy.session.pending import PlanPending
 from proxy.sql.planner import MAX_PLANNED_BYTES, explain_text, may_be_planned, read_plan, witnessed
 from proxy.terms.column_class import ColumnClass
@@ -95,7 +96,10 @@ class Planning:
         match shape:
             case Run(tag=Tag.DATA_ROW):
                 for start, end in frames_in(shape.raw):
-                    pending.answer = decode_data_row(shape.raw, start, end)[0]
+                    values = decode_data_row(shape.raw, start, end)
+                    if len(values) != 1:
+                        raise WireError(f"a plan has {len(values)} columns, expected 1")
+                    (pending.answer,) = values
             case Frame(tag=Tag.ERROR_RESPONSE) | Piece():
                 pending.answer, pending.failed = None, True
             case Frame(tag=Tag.READY_FOR_QUERY):

@@ -53,7 +53,7 @@ class Waiting:
         if state.pending and tag != Tag.QUERY and state.registry.is_full:
             state.flush()  # what is under way may make room
             return True
-        return self._is_unsettled() or self._own_query.is_needed()
+        return self._is_unsettled() or self._own_query.is_needed(shape)
 
     def _waits_for_login(self, tag: int) -> bool:
         """What is sent ahead waits; but the backend does not wait for two things at once."""

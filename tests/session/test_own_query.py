@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from proxy.session.own_query import own_messages
 from proxy.sql import CATALOG_QUERY
 from tests.conversation import Conversation, context_of, policy_of, subjects
@@ -27,6 +29,60 @@ def test_the_catalog_is_read_again_after_a_change() -> None:
         >> Query "select 1"
         """
     )
+
+
+def test_the_catalog_is_not_read_between_changes() -> None:
+    """A migration of a thousand tables reads it once, behind the last of them."""
+    free().say(
+        f"""
+        >>> Query "{DDL}"
+        <<< CommandComplete "CREATE TABLE"
+        <<< ReadyForQuery I
+        >>> Query "create index on lab.n (a)"
+        <<< CommandComplete "CREATE INDEX"
+        <<< ReadyForQuery I
+        >>> Parse "" "comment on table lab.n is 'new'"
+        >>> Bind "" ""
+        >>> Execute ""
+        >>> Sync
+        <<< ParseComplete
+        <<< BindComplete
+        <<< CommandComplete COMMENT
+        <<< ReadyForQuery I
+        > Query "select 1"
+        >> CatalogQuery
+        << CatalogAnswer
+        >> Query "select 1"
+        """
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "alter table lab.n rename to m",
+        "alter table lab.n set schema public",
+        "create table lab.m as select * from lab.n",
+        "create view lab.v as select * from lab.n",
+        "create table lab.m (a int); table lab.n",
+        "do 'begin end'",
+    ],
+)
+def test_the_catalog_is_read_ahead_of_what_depends_on_it(text: str) -> None:
+    """A rename, a copy, a view: of what was made a moment ago as of anything."""
+    talk = free()
+    talk.say(f'>>> Query "{DDL}"\n<<< CommandComplete "CREATE TABLE"\n<<< ReadyForQuery I')
+
+    talk.say(f'> Query "{text}"\n>> CatalogQuery')
+
+
+def test_a_catalog_that_is_old_is_read_ahead_of_changes_too() -> None:
+    """Others may have made relations past Vigie."""
+    talk = free()
+    talk.say(f'>>> Query "{DDL}"\n<<< CommandComplete "CREATE TABLE"\n<<< ReadyForQuery I')
+    talk.now += 31
+
+    talk.say('> Query "create index on lab.n (a)"\n>> CatalogQuery')
 
 
 def test_the_path_is_read_again_after_it_was_set() -> None:
