@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 CHUNK_BYTES: Final = 256 * 1024
 HIGH_WATER_BYTES: Final = 256 * 1024  # of unsent bytes, before the other side is no longer read
 LOW_WATER_BYTES: Final = 64 * 1024
+UNSENT_BYTES: Final = 128 * 1024  # in the kernel, beside what the peer has room for
 LINGER_SECONDS: Final = 10.0  # to send the rest to a peer that does not read
 _AGAIN: Final = (BlockingIOError, InterruptedError)
 _BUFFER: Final = memoryview(bytearray(CHUNK_BYTES))
@@ -109,6 +110,7 @@ class RawSide:
         self._socket, self._number = connected, connected.fileno()
         if connected.family != socket.AF_UNIX:
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
         if accel.Port is not None:
             self._port = accel.Port(self._number, self, is_frontend=self._is_frontend)
             self._port.takes = not self._backlog
