@@ -38,7 +38,8 @@ def test_psql_shows_ones_own_budget(enforcing: VigieProcess, run: RunProgram) ->
     assert (done.returncode, done.stderr) == (0, "")
     assert lines[0].split("|")[:5] == ["budget", "measure", "whose", "used", "limit"]
     budgets = [line.split("|")[0] for line in lines if line.startswith("EX")]
-    assert budgets == ["EX212", "EX202", "EX203"]
+    assert {"EX212", "EX202", "EX203"} <= {*budgets}
+    assert not {"EX201", "EX211"} & {*budgets}
 
 
 def test_it_shows_what_was_received(lab: Lab, enforcing: VigieProcess) -> None:
@@ -88,4 +89,4 @@ def test_a_prepared_one_can_be_run_again(lab: Lab, enforcing: VigieProcess) -> N
     with lab.connect("secretary", enforcing.port) as connection:
         found = [connection.execute(SHOW, prepare=True).fetchall() for _ in range(3)]
 
-    assert [len(rows) for rows in found] == [3, 3, 3]
+    assert found[0] == found[1] == found[2] != []
