@@ -2,7 +2,7 @@
 
 Generated statements over the laboratory's schema, with names in every spelling. The planner is the
 judge of what is read; a statement that it does not take proves nothing and is not counted.
-``python -m tests.sql.differential`` does the same with the statements of a file, of sqlsmith say.
+``python -m tests.integration.differential`` does the same with the statements of a file, of sqlsmith say.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pytest
 from proxy.cli.live import read_catalog
 from proxy.sql import Analyser
 from tests.data.lab_catalog import LAB_MAP
-from tests.sql.differential import EXPLAINED, Outcome, compare_all
+from tests.integration.differential import EXPLAINED, Outcome, compare_all
 
 if TYPE_CHECKING:
     from proxy.demo.lab import Lab
