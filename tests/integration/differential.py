@@ -1,8 +1,8 @@
 """Statements judged by Vigie's facts and by PostgreSQL's planner.
 
-    python -m tests.integration.differential --url postgresql://lims_app@127.0.0.1/lab --site FOLDER < FILE
+    python -m tests.integration.differential --url postgresql://lims_app@host/lab --site X < FILE
 
-FILE holds statements, each ended by a semicolon at the end of its line, as
+X is the site's folder. FILE holds statements, each ended by a semicolon at the end of its line, as
 ``sqlsmith --exclude-catalog --dry-run --max-queries=3000`` writes them. The status is 1 if one of
 them reads a relation that is not in its facts.
 """

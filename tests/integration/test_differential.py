@@ -2,7 +2,7 @@
 
 Generated statements over the laboratory's schema, with names in every spelling. The planner is the
 judge of what is read; a statement that it does not take proves nothing and is not counted.
-``python -m tests.integration.differential`` does the same with the statements of a file, of sqlsmith say.
+``python -m tests.integration.differential`` does the same with the statements of a file.
 """
 
 from __future__ import annotations
