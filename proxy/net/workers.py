@@ -6,8 +6,10 @@ import asyncio
 import logging
 import multiprocessing
 import os
+import threading
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import connection
 from typing import Final
 
 from proxy.sql.worker import WorkerOutcome, parse_in_worker
@@ -34,7 +36,7 @@ class Workers:
         if pool is None:
             context = multiprocessing.get_context("spawn")
             pool = self._pool = ProcessPoolExecutor(
-                max_workers=1, mp_context=context, initializer=os.nice, initargs=(_NICENESS,)
+                max_workers=1, mp_context=context, initializer=_begin
             )
         loop = asyncio.get_running_loop()
         try:
@@ -52,6 +54,19 @@ class Workers:
         pool, self._pool = self._pool, None
         if pool is not None:
             _end(pool)
+
+
+def _begin() -> None:
+    """Within the process: give way to the relay, and do not outlive it."""
+    os.nice(_NICENESS)
+    threading.Thread(target=_follow_parent, daemon=True).start()
+
+
+def _follow_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    connection.wait([parent.sentinel])  # a Vigie that was killed could not end this process
+    os._exit(1)
 
 
 def _end(pool: ProcessPoolExecutor) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import select
 import signal
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -95,3 +98,25 @@ async def test_it_ends_with_its_owner() -> None:
 
     with pytest.raises(ProcessLookupError):
         os.kill(process_id, 0)
+
+
+def test_a_killed_vigie_leaves_no_process() -> None:
+    """Nobody tells the process, and it ends all the same."""
+    program = (
+        "import asyncio, time\n"
+        "from proxy.net.workers import Workers\n"
+        "if __name__ == '__main__':\n"
+        "    workers = Workers()\n"
+        "    asyncio.run(workers.warm_up())\n"
+        "    print(*workers._pool._processes, flush=True)\n"
+        "    time.sleep(600)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as vigie:
+        assert vigie.stdout is not None
+        worker = os.pidfd_open(int(vigie.stdout.readline()))
+        vigie.kill()
+        vigie.stdout.close()
+
+    ended, _, _ = select.select([worker], [], [], 30)
+    os.close(worker)
+    assert ended
