@@ -650,12 +650,12 @@ def test_copies_of_50_mb_both_ways(same: Running, tls_lab: TlsLab) -> None:
     assert received.hexdigest() == sent.hexdigest()
 
 
-def test_a_refusal_and_a_cut_through_tls(same: Running, tls_lab: TlsLab) -> None:
+def test_a_refusal_through_tls(same: Running, tls_lab: TlsLab) -> None:
     """The error is the one told in the clear, and the session goes on."""
     with connect(tls_lab, same.strict, sslmode="require") as connection:
         with pytest.raises(psycopg.errors.InsufficientPrivilege, match="query refused"):
             connection.execute("select * from lab.patient")
-        for first in range(1, 300):
+        for first in range(1, 50):
             text = f"select nir from lab.patient where id = {first}"
             assert len(connection.execute(text.encode()).fetchall()) == 1
         assert connection.execute("select 1").fetchone() == (1,)
