@@ -191,6 +191,7 @@ class Opening:
         state.encoding = dict(settings).get("client_encoding", state.encoding)
         state.phase = Phase.AUTHENTICATION
         state.out.append(OpenBackend(state.upstream))
+        state.is_walsender = startup.is_replication
         known, state.unasked = known_part(startup)
         state.to_backend(known)
 

@@ -37,6 +37,8 @@ class OwnQuery:
     def begin(self) -> None:
         """Learn what the first statement of a session needs; nothing if others have just asked."""
         state = self._state
+        if state.is_walsender:
+            return
         book, seconds = state.context.catalogs, state.context.catalog_refresh_seconds
         need = book.need(state.reader, state.now, seconds)
         if need is Need.NOTHING:
@@ -51,7 +53,7 @@ class OwnQuery:
         read all of them a thousand times.
         """
         state = self._state
-        if not state.is_idle or state.own_query:
+        if not state.is_idle or state.own_query or state.is_walsender:
             return state.own_query
         book, seconds = state.context.catalogs, state.context.catalog_refresh_seconds
         failed_at = state.catalog_failed_at

@@ -126,7 +126,13 @@ class Planning:
 
     def _can_ask(self) -> bool:
         state = self._state
-        if state.pending or state.skipping or state.adopting or state.doomed is not None:
+        if (
+            state.is_walsender
+            or state.pending
+            or state.skipping
+            or state.adopting
+            or state.doomed is not None
+        ):
             return False
         within = state.status == _IN_TRANSACTION and state.context.enforces
         return state.conforming and (within or state.status == _IDLE)

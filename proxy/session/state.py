@@ -116,6 +116,7 @@ class State:
     terminated: bool = False  # the frontend said Terminate: the backend will close
     heard_at: float = 0.0  # when the frontend sent something
     draining: bool = False  # it ends as soon as it is idle
+    is_walsender: bool = False  # it takes no questions of ours: an error drops what it has made
     is_asked: bool = False  # the backend waits for a password
     unasked: Unasked | None = None  # what the frontend wanted and was not told it does not get
     has_entered: bool = False  # it is counted among the sessions that are open
