@@ -108,8 +108,10 @@ def process(
     vigie.start(probe)
     try:
         yield vigie
-    finally:
-        status = vigie.stop()
+    except BaseException:
+        vigie.stop()  # what went wrong is told, not how it ended after that
+        raise
+    status = vigie.stop()
     if status:
         raise FuzzError(f"vigie ended with status {status}:\n{vigie.log[-4000:]}")
 
