@@ -178,3 +178,18 @@ def test_any_text_has_facts(words: list[str]) -> None:
         found = Analyser(LAB_MAP).analyse(text, encoding="UTF8", catalog=catalog)
         assert found
         assert not any((one.opaque or "").startswith("internal") for one in found)
+
+
+@pytest.mark.parametrize(
+    "first",
+    ["select * from patient", "select 1", "select nir from patient", "select * from pg_class"],
+)
+@pytest.mark.parametrize("step", ["select * from {0} a, {0} b", "select 1 from {0} a, {0} b"])
+def test_what_doubles_at_every_step_is_bounded(first: str, step: str) -> None:
+    """Forty WITH queries that use the one before twice: a kilobyte of text, not a day's work."""
+    parts = [f"c0 as ({first})"]
+    parts += [f"c{number + 1} as ({step.format(f'c{number}')})" for number in range(40)]
+    (facts,) = analyse(f"with {', '.join(parts)} select * from c40".encode())
+
+    assert facts.opaque is not None or len(facts.relations) <= 1
+    assert facts.opaque is not None or isinstance(facts.output, tuple)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from proxy.sql.facts.reading import Reading
     from proxy.sql.facts.scope import Item, Scope
 
+MAX_COLUMNS: Final = 1664  # MaxTupleAttributeNumber of PostgreSQL
 _CONSTANTS: Final = frozenset(
     {"A_Const", "ParamRef", "SQLValueFunction", "SetToDefault", "Constants", "MergeSupportFunc"}
 )
@@ -277,6 +278,8 @@ def read_targets(reading: Reading, targets: Sequence[Node], scope: Scope) -> tup
             continue
         value = value_of(reading, node, scope)
         found.append(Named(str(body.get("name") or column_name(node)), value))
+    if len(found) > MAX_COLUMNS:  # the server refuses it; names of so many are not kept
+        return (Named("*", combine(named.value for named in found)),)
     return tuple(found)
 
 

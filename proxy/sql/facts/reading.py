@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
+from proxy.sql.grammar import GrammarError
 from proxy.terms.facts import SubjectFilter
 
 if TYPE_CHECKING:
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from proxy.terms.facts import KeyFilter, SideDoor
     from proxy.terms.relation import Relation
     from proxy.terms.schema_map import SchemaMap
+
+
+MAX_OCCURRENCES: Final = 4096
 
 
 class QueryReader(Protocol):
@@ -93,8 +97,14 @@ class Reading:
     level: Level = field(default_factory=lambda: Level(0))
 
     def new_occurrence(self) -> int:
-        """Return the number of one more appearance of subjects' data in the statement."""
+        """Return the number of one more appearance of subjects' data in the statement.
+
+        Errors: GrammarError for more than any honest statement has: WITH queries that each use the
+        one before twice double them at every step.
+        """
         self.occurrences += 1
+        if self.occurrences > MAX_OCCURRENCES:
+            raise GrammarError("too many relations")
         return self.occurrences
 
     def new_level(self, *, counts: bool) -> Level:
