@@ -113,13 +113,15 @@ class Completions:
         database = state.reader.database
         if ran.stages:
             self._taint(self._new_places(ran))
+        if ran.stages_keys:  # tables of the site have keys in plenty, and are what its map says
+            self._taint(frozenset(filter(_is_temporary, self._new_places(ran))))
         changes_catalog = ran.changes_catalog or ran.kind is Kind.OPAQUE
         if changes_catalog:
             state.context.catalogs.changed(database)
             state.changed_catalog = True
             if ran.creates:  # in this transaction they are not what the catalog says
                 state.touched |= ran.creates
-                made = dict.fromkeys(ran.creates, not ran.creates_clean)
+                made = dict.fromkeys(ran.creates, not ran.creates_clean or ran.stages_keys)
                 # one that is forgotten is a relation that nobody knows
                 state.fresh = tuple({**dict(state.fresh), **made}.items())[-_MAX_FRESH:]
         if changes_catalog or may_change_session(ran):
@@ -138,11 +140,15 @@ class Completions:
     def _taint(self, relations: frozenset[Relation]) -> None:
         """Note copies of subjects' data: temporary ones are seen by this session alone."""
         state = self._state
-        own = frozenset(one for one in relations if one.schema.startswith("pg_temp"))
+        own = frozenset(filter(_is_temporary, relations))
         state.own_tainted |= own
         state.fresh = tuple((one, held or one in relations) for one, held in state.fresh)
         if relations - own:
             state.context.catalogs.taint(state.reader.database, relations - own)
+
+
+def _is_temporary(relation: Relation) -> bool:
+    return relation.schema.startswith("pg_temp")
 
 
 def may_change_session(facts: StatementFacts) -> bool:

@@ -170,6 +170,7 @@ def _facts(
         folds=_folds(output),
         side_doors=frozenset(reading.side_doors),
         stages=reading.stages,
+        stages_keys=reading.stages_keys,
         changes_catalog=reading.changes_catalog,
         changes_session=reading.changes_session,
         creates=frozenset(reading.creates),

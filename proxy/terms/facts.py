@@ -184,6 +184,7 @@ class StatementFacts:
     folds: bool | Unknown = False
     side_doors: frozenset[SideDoor] = frozenset()
     stages: bool = False  # copies subjects' data into a relation that is no subject relation
+    stages_keys: bool = False  # copies subject keys there: whose a value beside them is, is known
     changes_catalog: bool = False  # DDL: the catalog has to be read again
     changes_session: bool = False  # search_path, role, settings
     creates: frozenset[Relation] = frozenset()  # relations it makes or renames to

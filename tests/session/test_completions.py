@@ -306,6 +306,12 @@ NEW = "begin; create temp table q (id bigint, v numeric)"
         ([NEW], "select * from q", set()),
         ([NEW, "insert into q values (1, 2)"], "select v from q", set()),
         ([NEW, "insert into q (v) select 1 from patient p"], "select v from q", set()),
+        ([NEW, "insert into q (id) select id from patient"], "select id from q", {"unknown"}),
+        (
+            ["begin; create temp table k as select id from patient"],
+            "select k.id, r.value from k join resultat r on r.patient_id = k.id",
+            {"unknown", "health"},
+        ),
         ([NEW, "insert into q (v) select nir::int from patient"], "select v from q", {"unknown"}),
         (["begin; create temp table q as select nir from patient"], "table q", {"unknown"}),
         (["begin; create temp table patient (nir text)"], "select nir from patient", {"identity"}),

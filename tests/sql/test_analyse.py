@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.sql import Analyser
+from proxy.terms.column_class import ColumnClass
 from proxy.terms.facts import Kind, Literal, Provenance
 from proxy.terms.relation import Relation
 from tests.data.lab_catalog import LAB, LAB_MAP
@@ -193,3 +194,22 @@ def test_what_doubles_at_every_step_is_bounded(first: str, step: str) -> None:
 
     assert facts.opaque is not None or len(facts.relations) <= 1
     assert facts.opaque is not None or isinstance(facts.output, tuple)
+
+
+@pytest.mark.parametrize(
+    "put",
+    [
+        "insert into q (v) select nir from patient",
+        "insert into q (id) select id from patient",
+        "update q set v = p.nir from patient p",
+        "merge into q using patient p on true when not matched then insert (v) values (p.nir)",
+    ],
+)
+def test_what_is_copied_within_one_text_is_not_lost(put: str) -> None:
+    """A table made, filled and read by three statements of one Query."""
+    text = f"create temp table q (id bigint, v text); {put}; select * from q"
+    *_, read = analyse(text.encode())
+
+    assert read.classes == {ColumnClass.UNKNOWN}
+    *_, read = analyse(b"create temp table q (id int); insert into q values (1); table q")
+    assert read.classes <= {ColumnClass.NONE}

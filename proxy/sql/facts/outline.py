@@ -80,7 +80,7 @@ def make_relation(reading: Reading, into: Node, outline: Outline) -> Outline:
     values = [column.value for column in outline.output]
     staged = note_staging(reading, [made], [Put(None, value) for value in values])
     reading.creates.add(made)
-    reading.made[made] = staged
+    reading.made[made] = staged or reading.stages_keys
     reading.changes_catalog = True
     return Outline(Kind.CREATE_TABLE_AS, result=outline.result)
 

@@ -90,6 +90,7 @@ class Reading:
     tests_order: bool = False  # compares an identity by order or pattern
     mixes: bool = False  # a row may hold values of several subjects of one occurrence
     stages: bool = False
+    stages_keys: bool = False
     changes_catalog: bool = False
     changes_session: bool = False
     occurrences: int = 0

@@ -65,6 +65,9 @@ def note_staging(
     Values of many rows in one are a copy wherever they are put.
     """
     carried = [put for put in puts if not put.value.tells_nothing]
+    keys = any(put.value.column_class is ColumnClass.KEY for put in carried)
+    keys = keys and not all(is_subject(reading, target) for target in targets)
+    reading.stages_keys |= keys
     owners = set(own) or _owners(reading, targets, carried)
     staged = any(
         _is_folded(put.value)
@@ -73,6 +76,8 @@ def note_staging(
         for put in carried
     )
     reading.stages |= staged
+    if staged or keys:  # of one made earlier in this text, the next statement has to know
+        reading.made.update((target, True) for target in targets if target in reading.made)
     return staged
 
 
