@@ -50,7 +50,11 @@ def word_budget(budget: Budget) -> str:
         window += f", each {each}"
     if budget.limit is None:
         return f"{counted} {window} are counted, never cut"
-    return f"at most {budget.limit} {counted} {window}"
+    slow = ""
+    if budget.slows_from_percent is not None:
+        longest = word_window(int(budget.slows_by_seconds))
+        slow = f", slowed by up to {longest} from {budget.slows_from_percent} % on"
+    return f"at most {budget.limit} {counted} {window}{slow}"
 
 
 def word_charge(facts: StatementFacts, bytes_per_subject: int) -> str:

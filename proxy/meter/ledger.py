@@ -98,6 +98,23 @@ class Line:
         return tuple(dict.fromkeys(budget.id for _, _, budget in self.checks))
 
     @property
+    def slows(self) -> bool:
+        """Whether a budget of it slows results."""
+        return any(budget.slows_from_percent is not None for _, _, budget in self.checks)
+
+    @property
+    def delay_seconds(self) -> float:
+        """How long a result is held back now."""
+        delay = 0.0
+        for window, limit, budget in self.checks:
+            if not limit or budget.slows_from_percent is None:
+                continue
+            begin = limit * budget.slows_from_percent / 100
+            part = (window.total - begin) / (limit - begin)
+            delay = max(delay, budget.slows_by_seconds * min(1.0, part))
+        return delay
+
+    @property
     def limits(self) -> list[int]:
         """The limits at which something is cut."""
         return [
@@ -220,6 +237,10 @@ class Account:
     def keeps_subjects(self) -> bool:
         """Whether it wants to know who was received, and not only how many."""
         return any(line.tally.counts_subjects for line in self._lines)
+
+    def delay_seconds(self) -> float:
+        """Return how long to hold a result back: the longer, the nearer a limit is."""
+        return max((line.delay_seconds for line in self._lines if line.slows), default=0.0)
 
     def overruns(self) -> Iterator[Budget]:
         """Yield budgets that only flag and were exceeded, each once within its window."""

@@ -161,6 +161,11 @@ class Relay:
                     closes.append(self._backend)
                 case c.AwaitState():
                     self._hold()
+                    self._shared.keeper.wait(self._state_told)
+                case c.Delay(seconds):
+                    self._hold()
+                    loop = asyncio.get_running_loop()
+                    loop.call_later(seconds, self._state_told, True)
                 case _:
                     self._carry_out(command)
         _send(self._backend, to_backend)
@@ -176,12 +181,11 @@ class Relay:
         self.frontend.read(wanted=False not in self._congested and not session.holds_frontend)
 
     def _hold(self) -> None:
-        """Send nothing more to the frontend until all that is charged now is kept."""
+        """Send nothing more to the frontend until ``_state_told`` says that it may leave."""
         if self._held is None:
             self._held = []
             self._backend.read(wanted=False)
         self._waits += 1
-        self._shared.keeper.wait(self._state_told)
 
     def _state_told(self, may_leave: bool) -> None:  # noqa: FBT001 - a callback's one answer
         self._waits -= 1

@@ -47,6 +47,7 @@ class BudgetReader:
         action = self._changes.action or data.action
         if action == "allow":
             self._tell("a budget that allows everything, expected limit: null", "action")
+        slow = data.slow
         return tuple(
             Budget(
                 id=data.id,
@@ -61,6 +62,8 @@ class BudgetReader:
                 per=per,
                 classes=frozenset(map(ColumnClass, data.classes or ())),
                 relations=frozenset(map(relation_of, relations)),
+                slows_from_percent=None if slow is None else slow.from_percent,
+                slows_by_seconds=0.0 if slow is None else float(slow.by_seconds),
             )
             for window_seconds, limit in self._windows(per)
         )

@@ -64,6 +64,13 @@ class RuleData(Documented):
     explain: Text
 
 
+class SlowData(Strict):
+    """Results are held back the longer, the nearer usage is to the limit."""
+
+    from_percent: int = Field(ge=1, le=99)
+    by_seconds: int = Field(ge=1, le=30)
+
+
 class BudgetData(Documented):
     """One budget. ``roles`` absent: whoever no other budget of the kind names.
 
@@ -81,6 +88,7 @@ class BudgetData(Documented):
     limits: Limits | None = None
     window_seconds: Seconds | None = None
     limit: int | None = Field(default=None, ge=0)
+    slow: SlowData | None = None
     action: Literal["flag", "block", "terminate"] = "block"
     severity: SeverityName = "critical"
     explain: Text = "has received as much as its budget allows"

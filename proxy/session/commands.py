@@ -25,6 +25,13 @@ class AwaitState:
 
 
 @dataclass(frozen=True, slots=True)
+class Delay:
+    """What follows may leave for the frontend only after so many seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class SendBackend:
     """Send these bytes to the backend."""
 
@@ -202,6 +209,7 @@ class InternalFault:
 Command = (
     SendFrontend
     | AwaitState
+    | Delay
     | SendBackend
     | OpenBackend
     | EncryptFrontend

@@ -213,6 +213,8 @@ class Metering:
 
     def _tell_overruns(self, head: Pending, result: Result) -> None:
         state = self._state
+        if state.context.enforces:
+            state.delay_seconds = max(state.delay_seconds, result.delay_seconds())
         for budget in state.account.overruns():
             state.decisions.cut(budget, self._running(head), result, state.out)
 

@@ -81,6 +81,10 @@ class Result:
             return None
         return self._account.admit(self._rows.charger.charge_unread(size_bytes), now)
 
+    def delay_seconds(self) -> float:
+        """Return how long what was just admitted is held back."""
+        return 0.0 if self.plan.is_free else self._account.delay_seconds()
+
     def stop_charging(self) -> None:
         """Let everything pass from now on: in observe mode, after a budget is spent."""
         self.plan = FREE

@@ -19,6 +19,7 @@ from proxy.session.commands import (
     AwaitState,
     CancelBackend,
     Command,
+    Delay,
     Ended,
     InternalFault,
     ProtocolFault,
@@ -219,6 +220,9 @@ class Session:
             self._give_up("XX000", "internal error of Vigie")
         if not state.is_covered:
             state.out.insert(0, AwaitState())
+        if state.delay_seconds:
+            state.out.insert(0, Delay(state.delay_seconds))
+            state.delay_seconds = 0.0
         return state.out
 
     @property

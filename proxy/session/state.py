@@ -122,6 +122,7 @@ class State:
     has_entered: bool = False  # it is counted among the sessions that are open
     has_logged_in: bool = False  # and among those of its role
     _principal: tuple[Principal, Decisions, Reader] | None = None
+    delay_seconds: float = 0.0  # that what this event releases is held back
     _account: Account | None = None
     _order_accounts: dict[str, Account] = field(default_factory=dict)
     _seen: _SeenCatalog = field(default_factory=_SeenCatalog)

@@ -71,8 +71,8 @@ class Budget:
     per: tuple[Grouping, ...] = PER_ROLE
     classes: frozenset[ColumnClass] = frozenset()
     relations: frozenset[Relation] = frozenset()
-    slows_from: int | None = None  # percent of the limit from which on results are slowed
-    slows_by_seconds: float = 0.0  # at most, as the limit is reached
+    slows_from_percent: int | None = None  # of the limit, from which on results are slowed
+    slows_by_seconds: float = 0.0  # when the limit is reached; less before
 
     @property
     def kind(self) -> tuple[object, ...]:

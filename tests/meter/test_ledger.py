@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from hypothesis import given
@@ -252,6 +253,19 @@ def test_a_statement_has_a_budget_that_begins_anew() -> None:
         result = account.for_result(IDENTITY, frozenset({PATIENT}))
         answers = [result.admit(Charge(rows=1), 0.0) for _ in range(3)]
         assert answers == [None, None, each]
+
+
+def test_the_nearer_the_limit_the_slower() -> None:
+    """From a part of the limit on, up to so many seconds; a known subject is as slow."""
+    slow = replace(budget(10), slows_from_percent=50, slows_by_seconds=4.0)
+    account = open_account(slow, budget(99, Measure.ROWS))
+    delays = []
+    for number in range(10):
+        account.admit(one(b"%d" % number), 0.0)
+        delays.append(account.delay_seconds())
+
+    assert [round(one, 1) for one in delays] == [0, 0, 0, 0, 0, 0.8, 1.6, 2.4, 3.2, 4.0]
+    assert open_account(budget(10)).delay_seconds() == 0.0
 
 
 def test_time_never_goes_backward() -> None:

@@ -190,6 +190,39 @@ async def rest(reader: asyncio.StreamReader) -> bytes:
         return await reader.read()
 
 
+async def test_what_is_delayed_comes_later_and_in_order(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Nothing overtakes it, what closes waits for it, and meanwhile the backend is not read."""
+
+    def script(event: e.Event) -> list[c.Command]:
+        match event:
+            case e.BackendBytes(b"slow"):
+                return [c.Delay(0.05), c.AwaitState(), c.SendFrontend(b"slow")]
+            case e.FrontendBytes(b"more"):
+                return [c.SendFrontend(b"more"), c.CloseFrontend(), c.CloseBackend()]
+            case _:
+                return passing(event)
+
+    async with (
+        relaying(monkeypatch, tmp_path, script) as place,
+        frontend(place) as (reader, writer),
+    ):
+        running = asyncio.ensure_future(place.surroundings.keeper.run())
+        writer.write(b"open")
+        await until(lambda: place.upstream)
+        place.upstream[0][1].write(b"slow")
+        await until(
+            lambda: any(isinstance(one, e.BackendBytes) for one in place.sessions[0].events)
+        )
+        writer.write(b"more")
+        received = await rest(reader)
+        place.surroundings.keeper.stop()
+        await running
+
+    assert received == b"slowmore"
+
+
 async def test_bytes_pass_both_ways_in_order(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -69,6 +69,13 @@ def test_classes_and_relations_narrow_what_is_counted() -> None:
         assert found.relations == {Relation("lab", "patient")}
 
 
+def test_a_budget_may_slow() -> None:
+    """From so many percent of the limit on, by up to so many seconds."""
+    (found,) = load("measure: rows, limits: {1 h: 5}, slow: {from_percent: 80, by_seconds: 3}")
+
+    assert (found.slows_from_percent, found.slows_by_seconds) == (80, 3.0)
+
+
 @pytest.mark.parametrize("measure", ["statements", "questions"])
 def test_statements_are_measured(measure: str) -> None:
     """All that read about subjects, and those whose answer names nobody."""

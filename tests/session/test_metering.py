@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from proxy.session import commands as c
@@ -9,6 +11,7 @@ from proxy.session import events as e
 from proxy.terms.finding import Mode
 from proxy.wire.encode import frame
 from tests.conversation import Conversation, context_of, policy_of, subjects
+from tests.messages import backend_message
 
 READ = "select id, last_name from lab.patient limit 9"
 COLUMNS = "RowDescription id:16406.1:20 last_name:16406.3:25"
@@ -21,6 +24,25 @@ def talk_of(limit: int = 3, mode: Mode = Mode.ENFORCE) -> Conversation:
 def used(talk: Conversation) -> int:
     """Return how many subjects were charged."""
     return sum(usage.used for usage in talk.context.ledger.usage(talk.now))
+
+
+def test_results_near_a_limit_are_held_back() -> None:
+    """By a command, before the rows; observing, nothing is."""
+    slow = replace(subjects(4), slows_from_percent=50, slows_by_seconds=2.0)
+    seen = []
+    for mode in (Mode.ENFORCE, Mode.OBSERVE):
+        talk = Conversation(context_of(policy_of(slow), mode=mode)).login()
+        talk.say(f'>>> Query "{READ}"')
+        talk.send(e.BackendBytes(backend_message(COLUMNS)))
+        told: list[c.Command] = []
+        for row in ("1 A", "2 B", "3 C"):
+            told = talk.send(e.BackendBytes(backend_message(f"DataRow {row}")))
+            seen.append([type(one).__name__ for one in told])
+        delays = [one.seconds for one in told if isinstance(one, c.Delay)]
+        assert delays == ([1.0] if mode is Mode.ENFORCE else [])
+
+    send = ["SendFrontend"]
+    assert seen == [send, send, ["Delay", *send], send, send, send]
 
 
 def test_a_portal_in_slices_is_one_result() -> None:
