@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.integration
 
 BUDGET: Final = 100  # of a role that no budget names: EX201
-KILLS: Final = int(os.environ.get("VIGIE_TEST_KILLS", "4"))
+KILLS: Final = int(os.environ.get("TEST_KILLS", "4"))
 SESSIONS: Final = 3
 
 
