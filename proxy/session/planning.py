@@ -190,7 +190,7 @@ def _messages(text: bytes, types: bytes, count: int, *, within: bool) -> tuple[b
     begins = [_run(_SAVE)] if within else [_run(b"BEGIN READ ONLY")] if count else []
     undoes = [_run(one) for one in _UNDO] if within else [_run(b"ROLLBACK")] if count else []
     groups = [[*begins, *asks], undoes, ends]
-    last = close(b"S", _NAME)
+    last = close(b"P", _NAME) + close(b"S", _NAME)  # else it would show in pg_cursors
     sent = [b"".join([*group, last, SYNC]) for group in groups if group]
     return b"".join(sent), len(sent)
 

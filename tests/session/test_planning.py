@@ -11,6 +11,7 @@ import pytest
 from proxy.session import commands as c
 from proxy.session import events as e
 from proxy.terms.finding import Action, Mode
+from proxy.wire.encode import SYNC, close
 from tests.conversation import SHIPPED, Conversation, context_of
 from tests.messages import backend_message, frontend_message
 
@@ -186,3 +187,16 @@ def test_parameters_have_the_generic_plan() -> None:
 def test_what_is_not_asked(line: str) -> None:
     """What reads no relation of the database, or might run what nobody knows."""
     assert b"EXPLAIN" not in ask(talk(), line)
+
+
+def test_within_a_transaction_no_portal_is_left() -> None:
+    """It would show in pg_cursors until the transaction ends."""
+    conversation = talk()
+    ask(conversation, "Query begin")
+    conversation.send(e.BackendBytes(backend_message("CommandComplete BEGIN")))
+    conversation.send(e.BackendBytes(backend_message("ReadyForQuery T")))
+
+    groups = ask(conversation, f'Query "{BY_KEY.format(7)}"').split(SYNC)
+
+    closes = close(b"P", b"vigie_plan") + close(b"S", b"vigie_plan")
+    assert [one.endswith(closes) for one in groups] == [True, True, False]
