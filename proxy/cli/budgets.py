@@ -13,7 +13,8 @@ from proxy.cli.loading import load
 from proxy.cli.wording import word_window
 from proxy.errors import ConfigurationError
 from proxy.meter.book import Book
-from proxy.meter.ledger import Ledger, Usage, tally_name, usage_of
+from proxy.meter.ledger import Ledger, tally_name
+from proxy.meter.lines import Usage, usage_of
 from proxy.net import clock
 from proxy.settings.load import MEMORY
 from proxy.stores.moments import resume

@@ -8,12 +8,12 @@ before it leaves, too (``is_covered``), where the ledger outlives the process.
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from proxy.meter.book import Book
+from proxy.meter.lines import STATEMENT_SECONDS, Line, Usage, make_line, usage_of
 from proxy.meter.tally import SubjectTally, SumTally, reservation_of
 from proxy.terms.budget import Budget, Grouping, Measure
 from proxy.terms.column_class import ColumnClass
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from proxy.meter.book import AnyTally
     from proxy.meter.saved import Batch
     from proxy.meter.seen import Group
-    from proxy.meter.window import Window
     from proxy.terms.principal import Principal
     from proxy.terms.relation import Relation
 
@@ -36,7 +35,6 @@ _Scope = tuple["frozenset[ColumnClass]", "frozenset[Relation]"]
 _EVERYTHING: Final[_Scope] = (frozenset(), frozenset())
 _NO_GROUPS: Final[list[Group]] = []
 _UNKNOWN_RELATION: Final = "?"
-_STATEMENT_SECONDS: Final = 1 << 31  # a statement's own budget never comes back
 NOT_KEPT: Final = Budget(
     "EX200",
     "Usage cannot be kept",
@@ -63,65 +61,6 @@ class Charge:
     statements: int = 0
     questions: int = 0
     canaries: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """How much of a budget is used. ``limit`` None: unlimited.
-
-    ``group``: for whom, by grouping. ``frees``: (how much, in how many seconds) comes back next.
-    """
-
-    budget: str
-    role: str
-    used: int
-    limit: int | None
-    measure: Measure = Measure.SUBJECTS
-    window_seconds: int = 0
-    group: tuple[tuple[str, str], ...] = ()
-    frees: tuple[int, int] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A tally, and what is asked of it: (window, limit, budget). ``group``: for whom it is."""
-
-    tally: AnyTally
-    measure: Measure
-    checks: tuple[tuple[Window, int | None, Budget], ...]
-    role: str
-    group: tuple[tuple[str, str], ...]
-
-    @property
-    def ids(self) -> tuple[str, ...]:
-        """The ids of its budgets, each once."""
-        return tuple(dict.fromkeys(budget.id for _, _, budget in self.checks))
-
-    @property
-    def slows(self) -> bool:
-        """Whether a budget of it slows results."""
-        return any(budget.slows_from_percent is not None for _, _, budget in self.checks)
-
-    @property
-    def delay_seconds(self) -> float:
-        """How long a result is held back now."""
-        delay = 0.0
-        for window, limit, budget in self.checks:
-            if not limit or budget.slows_from_percent is None:
-                continue
-            begin = limit * budget.slows_from_percent / 100
-            part = (window.total - begin) / (limit - begin)
-            delay = max(delay, budget.slows_by_seconds * min(1.0, part))
-        return delay
-
-    @property
-    def limits(self) -> list[int]:
-        """The limits at which something is cut."""
-        return [
-            limit
-            for _, limit, budget in self.checks
-            if limit is not None and budget.action is not Action.FLAG
-        ]
 
 
 class Account:
@@ -343,13 +282,13 @@ class Ledger:
             if budget.limit is not None and budget.action is not Action.FLAG
         ]
         counts_subjects = one.measure is Measure.SUBJECTS and one.limit is not None
-        seconds = [budget.window_seconds or _STATEMENT_SECONDS for budget in budgets]
+        seconds = [budget.window_seconds or STATEMENT_SECONDS for budget in budgets]
         if one.is_per_statement:
             if counts_subjects:
                 own: AnyTally = SubjectTally(0, "", seconds, self.book.new_seen)
             else:
                 own = SumTally(0, "", seconds)
-            return _line(own, budgets, role, group)
+            return make_line(own, budgets, role, group)
         name = tally_name(one, group)
         found = self._lines.get((name, tuple(budgets)))
         if found is None or found.tally.is_ended:
@@ -359,7 +298,7 @@ class Ledger:
                 seconds=seconds,
                 reservation=reservation_of(limits) if limits else None,
             )
-            found = _line(tally, budgets, role if Grouping.ROLE in one.per else "", group)
+            found = make_line(tally, budgets, role if Grouping.ROLE in one.per else "", group)
             self._lines[name, tuple(budgets)] = found
         return found
 
@@ -437,33 +376,6 @@ def tally_name(budget: Budget, group: Iterable[tuple[str, str]]) -> str:
     if budget.relations:
         said["relations"] = sorted(map(str, budget.relations))
     return json.dumps(said, sort_keys=True)
-
-
-def usage_of(line: Line, now: float) -> Iterator[Usage]:
-    """Yield the usage of each budget of a line; ``now``: the ledger's time."""
-    line.tally.advance(now)
-    for window, limit, budget in line.checks:
-        frees = line.tally.windows.frees(window)
-        yield Usage(
-            budget.id,
-            line.role,
-            window.total,
-            limit,
-            budget.measure,
-            budget.window_seconds,
-            line.group,
-            None if frees is None else (frees[0], math.ceil(frees[1] - now)),
-        )
-
-
-def _line(
-    tally: AnyTally, budgets: Sequence[Budget], role: str, group: tuple[tuple[str, str], ...]
-) -> Line:
-    checks = tuple(
-        (tally.windows.window(one.window_seconds or _STATEMENT_SECONDS), one.limit, one)
-        for one in budgets
-    )
-    return Line(tally, budgets[0].measure, checks, role, group)
 
 
 def _amount(measure: Measure, charge: Charge) -> int:

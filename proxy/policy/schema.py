@@ -25,7 +25,7 @@ Status = Literal["sandbox", "test", "stable", "deprecated"]
 ClassName = Literal["none", "key", "quasi", "identity", "health"]
 ConditionData = Annotated[Any, WithJsonSchema({_MARK: True})]
 Weight = Annotated[int, Field(ge=0, le=100)]
-GroupingName = Literal["role", "address", "certificate", "end_user", "application", "relation"]
+GroupingName = Literal["role", "address", "certificate", "relation"]
 Seconds = Annotated[int, Field(gt=0, le=31 * 86400)]
 # how much in how long: {1 min: 20, 1 h: 300, 30 d: 5000}
 Span = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,6} ?(s|min|h|d)$")]

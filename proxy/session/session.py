@@ -16,10 +16,8 @@ from proxy import accel
 from proxy.errors import WireError
 from proxy.session.channel_binding import ChannelBinding
 from proxy.session.commands import (
-    AwaitState,
     CancelBackend,
     Command,
-    Delay,
     Ended,
     InternalFault,
     ProtocolFault,
@@ -218,11 +216,7 @@ class Session:
             shown = "".join(traceback.format_tb(error.__traceback__))
             state.out.append(InternalFault("session", type(error).__name__, shown))
             self._give_up("XX000", "internal error of Vigie")
-        if not state.is_covered:
-            state.out.insert(0, AwaitState())
-        if state.delay_seconds:
-            state.out.insert(0, Delay(state.delay_seconds))
-            state.delay_seconds = 0.0
+        state.hold_back()
         return state.out
 
     @property

@@ -16,7 +16,7 @@ from proxy.wire.frames import Frame
 from proxy.wire.frontend import Tag, decode_parse, decode_query
 
 if TYPE_CHECKING:
-    from proxy.meter.ledger import Usage
+    from proxy.meter.lines import Usage
     from proxy.session.state import State
 
 _SHOW: Final = re.compile(rb"\s*show\s+vigie\s*\.\s*budgets?\s*;?\s*", re.IGNORECASE)

@@ -6,7 +6,14 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from proxy.session.commands import CloseBackend, CloseFrontend, SendBackend, SendFrontend
+from proxy.session.commands import (
+    AwaitState,
+    CloseBackend,
+    CloseFrontend,
+    Delay,
+    SendBackend,
+    SendFrontend,
+)
 from proxy.session.decisions import Decisions
 from proxy.session.order_book import columns_are_inside
 from proxy.session.pending import (
@@ -210,6 +217,14 @@ class State:
                 made = made.with_search_path(self.path)
             self._seen = _SeenCatalog(base, self.path, tainted, touched, fresh, made)
         return self._seen.made
+
+    def hold_back(self) -> None:
+        """Let what is to be sent wait until it is kept, and as long as a budget says."""
+        if not self.is_covered:
+            self.out.insert(0, AwaitState())
+        if self.delay_seconds:
+            self.out.insert(0, Delay(self.delay_seconds))
+            self.delay_seconds = 0.0
 
     def to_frontend(self, data: bytes) -> None:
         """Send bytes to the frontend."""

@@ -38,8 +38,6 @@ def test_one_budget_in_several_windows() -> None:
         ("[role]", PER_ROLE),
         ("[address, role]", (Grouping.ROLE, Grouping.ADDRESS)),
         ("[certificate, role]", (Grouping.ROLE, Grouping.CERTIFICATE)),
-        ("[end_user]", (Grouping.END_USER,)),
-        ("[application]", (Grouping.APPLICATION,)),
         ("[role, relation]", (Grouping.ROLE, Grouping.RELATION)),
     ],
 )

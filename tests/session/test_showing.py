@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.meter.ledger import Charge, Usage
+from proxy.meter.ledger import Charge
+from proxy.meter.lines import Usage
 from proxy.session import commands as c
 from proxy.session import events as e
 from proxy.session.showing import _row

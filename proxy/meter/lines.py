@@ -1,0 +1,105 @@
+"""A line of an account: one tally, and the budgets that ask something of it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from proxy.terms.budget import Budget, Measure
+from proxy.terms.finding import Action
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from proxy.meter.book import AnyTally
+    from proxy.meter.window import Window
+
+STATEMENT_SECONDS: Final = 1 << 31  # a statement's own budget never comes back
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """How much of a budget is used. ``limit`` None: unlimited.
+
+    ``group``: for whom, by grouping. ``frees``: (how much, in how many seconds) comes back next.
+    """
+
+    budget: str
+    role: str
+    used: int
+    limit: int | None
+    measure: Measure = Measure.SUBJECTS
+    window_seconds: int = 0
+    group: tuple[tuple[str, str], ...] = ()
+    frees: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A tally, and what is asked of it: (window, limit, budget). ``group``: for whom it is."""
+
+    tally: AnyTally
+    measure: Measure
+    checks: tuple[tuple[Window, int | None, Budget], ...]
+    role: str
+    group: tuple[tuple[str, str], ...]
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of its budgets, each once."""
+        return tuple(dict.fromkeys(budget.id for _, _, budget in self.checks))
+
+    @property
+    def slows(self) -> bool:
+        """Whether a budget of it slows results."""
+        return any(budget.slows_from_percent is not None for _, _, budget in self.checks)
+
+    @property
+    def delay_seconds(self) -> float:
+        """How long a result is held back now."""
+        delay = 0.0
+        for window, limit, budget in self.checks:
+            if not limit or budget.slows_from_percent is None:
+                continue
+            begin = limit * budget.slows_from_percent / 100
+            part = (window.total - begin) / (limit - begin)
+            delay = max(delay, budget.slows_by_seconds * min(1.0, part))
+        return delay
+
+    @property
+    def limits(self) -> list[int]:
+        """The limits at which something is cut."""
+        return [
+            limit
+            for _, limit, budget in self.checks
+            if limit is not None and budget.action is not Action.FLAG
+        ]
+
+
+def usage_of(line: Line, now: float) -> Iterator[Usage]:
+    """Yield the usage of each budget of a line; ``now``: the ledger's time."""
+    line.tally.advance(now)
+    for window, limit, budget in line.checks:
+        frees = line.tally.windows.frees(window)
+        yield Usage(
+            budget.id,
+            line.role,
+            window.total,
+            limit,
+            budget.measure,
+            budget.window_seconds,
+            line.group,
+            None if frees is None else (frees[0], math.ceil(frees[1] - now)),
+        )
+
+
+def make_line(
+    tally: AnyTally, budgets: Sequence[Budget], role: str, group: tuple[tuple[str, str], ...]
+) -> Line:
+    """Return the line of a tally and budgets of one kind, whose windows it has."""
+    checks = tuple(
+        (tally.windows.window(one.window_seconds or STATEMENT_SECONDS), one.limit, one)
+        for one in budgets
+    )
+    return Line(tally, budgets[0].measure, checks, role, group)
