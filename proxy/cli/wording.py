@@ -21,6 +21,12 @@ _COUNTED: Final = {
     Measure.STATEMENTS: "statements that read about subjects",
     Measure.QUESTIONS: "questions about subjects",
     Measure.CANARIES: "canaries",
+    Measure.NIR: "NIRs",
+    Measure.RPPS: "RPPS numbers",
+    Measure.PHONE: "phone numbers",
+    Measure.EMAIL: "e-mail addresses",
+    Measure.IBAN: "IBANs",
+    Measure.PATTERN: "matches of the site's patterns",
 }
 _BEHIND: Final = {Kind.FETCH: "its cursor's statement", Kind.EXECUTE: "the statement it runs"}
 

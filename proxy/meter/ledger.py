@@ -61,6 +61,7 @@ class Charge:
     statements: int = 0
     questions: int = 0
     canaries: int = 0
+    content: tuple[tuple[Measure, int], ...] = ()  # what identifies people, how many of each
 
 
 class Account:
@@ -392,6 +393,8 @@ def _amount(measure: Measure, charge: Charge) -> int:
             return charge.questions
         case Measure.CANARIES:
             return charge.canaries
+        case _:
+            return sum(number for what, number in charge.content if what is measure)
 
 
 def _may_exceed(line: Line, cost: int) -> bool:

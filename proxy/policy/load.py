@@ -14,6 +14,7 @@ from hashlib import sha256
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
+from proxy.content.detectors import compile_pattern
 from proxy.errors import ConfigurationError
 from proxy.policy.budgets import BudgetReader, is_for_all_others
 from proxy.policy.conditions import ConditionReader, comparisons_of, compile_condition
@@ -207,12 +208,25 @@ class _Loader:
             budget for defined in self.budgets.values() for budget in self._budget(defined)
         )
         thresholds = self._thresholds()
+        patterns = self._patterns()
         self._check_overrides()
         self._check_whole()
         if self.problems:
             return None
         order = tuple(sorted(rules, key=lambda rule: rule.id))
-        return Policy(order, budgets, schema_map, version, thresholds, self.names)
+        return Policy(order, budgets, schema_map, version, thresholds, self.names, patterns)
+
+    def _patterns(self) -> tuple[str, ...]:
+        found: list[str] = []
+        for file in self.files:
+            for index, pattern in enumerate(file.data.patterns):
+                found.append(pattern)
+                try:
+                    compile_pattern(pattern)
+                except ConfigurationError as error:
+                    at = file.document.at(("patterns", index))
+                    self.problems += [f"{at}: {problem}" for problem in error.problems]
+        return tuple(found)
 
     def _check_whole(self) -> None:
         """Complain of what no single file lacks. Only of files that could all be read."""

@@ -59,7 +59,10 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Everything that decides. ``version``: 12 hex digits of the hash of all files."""
+    """Everything that decides. ``version``: 12 hex digits of the hash of all files.
+
+    ``patterns``: the site's own, which budgets of ``Measure.PATTERN`` count.
+    """
 
     rules: tuple[Rule, ...]
     budgets: tuple[Budget, ...]
@@ -67,6 +70,7 @@ class Policy:
     version: str
     thresholds: Thresholds = field(default_factory=Thresholds)
     lists: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    patterns: tuple[str, ...] = ()
 
     @property
     def bytes_per_subject(self) -> int:

@@ -22,6 +22,10 @@ ActionName = Literal["allow", "flag", "block", "terminate"]
 ModeName = Literal["observe", "enforce"]
 SeverityName = Literal["info", "low", "medium", "high", "critical"]
 Status = Literal["sandbox", "test", "stable", "deprecated"]
+MeasureName = Literal[
+    "distinct_subjects", "rows", "bytes", "statements", "questions", "canaries",
+    "nir", "rpps", "phone", "email", "iban", "pattern",
+]  # fmt: skip
 ClassName = Literal["none", "key", "quasi", "identity", "health"]
 ConditionData = Annotated[Any, WithJsonSchema({_MARK: True})]
 Weight = Annotated[int, Field(ge=0, le=100)]
@@ -78,7 +82,7 @@ class BudgetData(Documented):
     statement has a ``limit`` alone.
     """
 
-    measure: Literal["distinct_subjects", "rows", "bytes", "statements", "questions", "canaries"]
+    measure: MeasureName
     roles: list[Text] | ListName | None = None
     per: Literal["everyone", "statement"] | list[GroupingName] = ["role"]
     classes: list[Literal["key", "quasi", "identity", "health"]] | None = Field(
@@ -169,6 +173,7 @@ class RuleFile(Strict):
     overrides: dict[Id, OverrideData] = Field(default_factory=dict)
     thresholds: ThresholdsData | None = None
     schema_map: SchemaMapData | None = None
+    patterns: list[Text] = Field(default_factory=list)
 
 
 def json_schema() -> dict[str, Any]:

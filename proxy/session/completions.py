@@ -111,7 +111,10 @@ class Completions:
         state.registry.apply(facts, portal)
         state.read_subjects |= ran.reads_subjects and ran.kind is not Kind.SET
         database = state.reader.database
-        if ran.stages:
+        # A relation that is not in the catalog and is not tainted was made a moment ago, and holds
+        # no subject's data: what put some there would have tainted it.
+        unknown_alone = ran.unknown_relations and not ran.reads_known_subjects
+        if ran.stages and not unknown_alone:
             self._taint(self._new_places(ran))
         if ran.stages_keys:  # tables of the site have keys in plenty, and are what its map says
             self._taint(frozenset(filter(_is_temporary, self._new_places(ran))))

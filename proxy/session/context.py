@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from proxy.accel.lane_state import LaneCounts
     from proxy.content.canaries import CanaryWatch
+    from proxy.content.detectors import ContentWatch
     from proxy.meter.ledger import Ledger
     from proxy.meter.walk import Walks
     from proxy.policy import Policy
@@ -63,6 +64,7 @@ class Context:
         plan_seconds: how long a plan is believed; 0: the planner is never asked.
         plans: (plan, when) by reader, catalog, and text or shape of the facts.
         canaries: what looks for planted subjects in what leaves; None: none are planted.
+        content: what counts NIRs and the like in what leaves; None: no budget asks for them.
     """
 
     policy: Policy
@@ -92,6 +94,12 @@ class Context:
         default_factory=lambda: TwoGenerations(_PLANS_BYTES)
     )
     canaries: CanaryWatch | None = None
+    content: ContentWatch | None = None
+
+    @property
+    def inspects(self) -> bool:
+        """Whether what leaves is looked at as bytes."""
+        return self.canaries is not None or self.content is not None
 
     @property
     def enforces(self) -> bool:

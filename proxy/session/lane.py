@@ -96,7 +96,7 @@ class Lane:
             self._seen = (catalog, state.encoding)
             self._book = self._find_book(catalog)
         passing.book = self._book
-        passing.forbids = None if context.canaries is None else self._has_canary
+        passing.forbids = self._holds_something if context.inspects else None
 
     def _answered(self, known: Known, status: int) -> None:
         """What was passed is answered, and names or the status of the transaction change."""
@@ -107,9 +107,12 @@ class Lane:
         if status == IDLE:
             state.registry.end_transaction()
 
-    def _has_canary(self, chunk: bytes) -> bool:
-        watch = self._state.context.canaries
-        return watch is not None and watch.find(chunk) is not None
+    def _holds_something(self, chunk: bytes) -> bool:
+        """Whether something in it has to be charged."""
+        context = self._state.context
+        if context.canaries is not None and context.canaries.find(chunk) is not None:
+            return True
+        return context.content is not None and bool(context.content.count(chunk))
 
     # learning
 

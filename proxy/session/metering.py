@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from proxy.content.detectors import LONGEST_BYTES
 from proxy.errors import WireError
 from proxy.meter.ledger import Charge
 from proxy.meter.plan import BY_BYTES, FREE
@@ -148,7 +149,7 @@ class Metering:
 
         ``octets``: the description as it came.
         """
-        budget = self._charge_canary(octets)
+        budget = self._charge_content(octets)
         if budget is None and result.plan.everything:
             size = sum(len(column.name) for column in columns)
             budget = result.admit_text(size, self._state.now)
@@ -161,7 +162,7 @@ class Metering:
         state = self._state
         result = self.result_of(head)
         try:
-            budget = self._canary_in(shape)
+            budget = self._content_of(shape)
             end = 0
             if budget is None:
                 end, budget = self._admit(shape, result)
@@ -182,22 +183,26 @@ class Metering:
             result.stop_charging()
             state.to_frontend(shape.raw[end:])
 
-    def _canary_in(self, shape: Frame | Run | Piece) -> Budget | None:
-        """Look for canaries before any of this leaves; return the budget that forbids one."""
-        watch = self._state.context.canaries
-        if watch is None:
+    def _content_of(self, shape: Frame | Run | Piece) -> Budget | None:
+        """Look into all of this before any of it leaves; return the budget that forbids it."""
+        if not self._state.context.inspects:
             return None
         octets = shape.raw
-        if isinstance(shape, Piece):  # one may stand where two pieces meet
+        if isinstance(shape, Piece):  # something may stand where two pieces meet
             octets = octets if shape.first else self._tail + octets
-            self._tail = octets[1 - watch.longest :]
-        return self._charge_canary(octets)
+            canaries = self._state.context.canaries
+            longest = 0 if canaries is None else canaries.longest
+            self._tail = octets[-max(LONGEST_BYTES, longest) :]
+        return self._charge_content(octets)
 
-    def _charge_canary(self, octets: bytes) -> Budget | None:
-        watch = self._state.context.canaries
-        if watch is None or watch.find(octets) is None:
+    def _charge_content(self, octets: bytes) -> Budget | None:
+        context = self._state.context
+        canary = None if context.canaries is None else context.canaries.find(octets)
+        content = () if context.content is None else context.content.count(octets)
+        if canary is None and not content:
             return None
-        return self._state.account.admit(Charge(canaries=1), self._state.now)
+        charge = Charge(canaries=int(canary is not None), content=content)
+        return self._state.account.admit(charge, self._state.now)
 
     def _admit(self, shape: Frame | Run | Piece, result: Result) -> tuple[int, Budget | None]:
         now = self._state.now
@@ -266,11 +271,11 @@ class Metering:
     def _charge(self, size_bytes: int, facts: StatementFacts, octets: bytes) -> Refusal | None:
         """Charge a text by its size, and by what is in it."""
         state = self._state
-        if not size_bytes and state.context.canaries is None:
+        if not size_bytes and not state.context.inspects:
             return None
         result = self._result(BY_BYTES)
         try:
-            budget = self._charge_canary(octets)
+            budget = self._charge_content(octets)
             if budget is None:
                 budget = result.admit_text(size_bytes, state.now)
         except Exception as error:  # noqa: BLE001 - fail closed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from proxy.terms.finding import Action, Severity
 
@@ -22,6 +22,18 @@ class Measure(StrEnum):
     STATEMENTS = "statements"  # those that read subject relations
     QUESTIONS = "questions"  # those of them whose result names nobody: a bit or a number each
     CANARIES = "canaries"  # planted subjects that no work ever touches, in any form
+    # what identifies people, counted in whatever leaves
+    NIR = "nir"
+    RPPS = "rpps"
+    PHONE = "phone"
+    EMAIL = "email"
+    IBAN = "iban"
+    PATTERN = "pattern"  # the site's own patterns
+
+
+CONTENT: Final = frozenset(
+    {Measure.NIR, Measure.RPPS, Measure.PHONE, Measure.EMAIL, Measure.IBAN, Measure.PATTERN}
+)
 
 
 class Grouping(StrEnum):

@@ -229,11 +229,13 @@ class StatementFacts:
     @property
     def reads_subjects(self) -> bool:
         """Whether some subject's data is in reach, as far as anyone can tell."""
+        return self.reads_known_subjects or bool(self.unknown_relations)
+
+    @property
+    def reads_known_subjects(self) -> bool:
+        """Whether it is in reach by more than relations that are not in the catalog."""
         return self.opaque is not None or bool(
-            self.subject_relations
-            or self.unknown_relations
-            or self.unknown_functions
-            or self.subject_functions
+            self.subject_relations or self.unknown_functions or self.subject_functions
         )
 
     @property

@@ -104,6 +104,24 @@ def test_binary_results_are_looked_at_as_well(
         )
 
 
+def test_a_statement_that_is_known_to_be_harmless_is_looked_at_as_well(
+    lab: Lab, planted: tuple[Path, Canary], watching: VigieProcess
+) -> None:
+    """What passes without being judged again is searched: somebody may have copied a name."""
+    mark = planted[1].marks[1]
+    text = b"select full_name from lab.app_user where id = %d"
+    with lab.connect("postgres") as superuser, lab.connect(ROLE, watching.port) as connection:
+        (name,) = superuser.execute(text % 1).fetchone() or ("",)
+        superuser.execute("update lab.app_user set full_name = %s where id = 1", [mark])
+        for _ in range(4):
+            connection.execute(text % 2)
+        try:
+            with pytest.raises(psycopg.Error, match="canary"):
+                connection.execute(text % 1)
+        finally:
+            superuser.execute("update lab.app_user set full_name = %s where id = 1", [name])
+
+
 def test_work_on_others_is_not_touched(lab: Lab, watching: VigieProcess) -> None:
     """The finding is critical, so it must never be wrong."""
     with lab.connect(ROLE, watching.port) as connection:

@@ -93,7 +93,7 @@ class Summary:
     @property
     def net(self) -> float:
         """Caught minus disturbed, in percent points."""
-        return self.caught_percent - self.disturbed_percent
+        return round(self.caught_percent - self.disturbed_percent, 1)
 
 
 def summarise(attacks: Sequence[AttackResult], work: Sequence[BenignResult]) -> Summary:

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.score import judge
-from tests.score.cases import read_attacks, read_benign
+from tests.score.__main__ import RESULTS
+from tests.score.cases import CORPUS, read_attacks, read_benign
 from tests.score.laboratory import opened_laboratory
 from tests.score.model import AttackResult, BenignResult, summarise
 
@@ -101,3 +103,16 @@ def test_the_figures_are_those_of_the_comparison() -> None:
     assert (found.caught_percent, found.nothing_percent, found.over_budget) == (66.7, 33.3, 2)
     assert found.disturbed_percent == 50.0
     assert found.net == pytest.approx(16.7)
+
+
+def test_the_readme_shows_the_last_score() -> None:
+    """The row of the comparison is that of results/latest.json, which the command writes."""
+    found = json.loads((RESULTS / "latest.json").read_text())["summary"]
+    row = (
+        f"| **Vigie**, site `lab-demo` | **{found['caught_percent']} %** "
+        f"| **{found['few_percent']} %** | **{found['leaked_percent']} %** "
+        f"| **{found['disturbed_percent']} %** | **{found['net']:+.0f}** |"
+    )
+
+    assert row in (CORPUS.parents[1] / "README.md").read_text()
+    assert found["over_budget"] == 0

@@ -6,6 +6,7 @@ errors. It listens on the loopback address for as long as the test runs.
 
 from __future__ import annotations
 
+import contextlib
 import html
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -42,7 +43,8 @@ class Application:
                 self.send_header("Content-Type", "text/html; charset=utf-8")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(body)
+                with contextlib.suppress(ConnectionError):  # it did not want to wait
+                    self.wfile.write(body)
 
             def log_message(self, *_arguments: object) -> None:
                 """Say nothing."""
