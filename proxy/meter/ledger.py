@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from proxy.meter.book import Book
 from proxy.meter.lines import STATEMENT_SECONDS, Line, Usage, make_line, usage_of
 from proxy.meter.tally import SubjectTally, SumTally, reservation_of
-from proxy.terms.budget import Budget, Grouping, Measure
+from proxy.terms.budget import CONTENT, Budget, Grouping, Measure
 from proxy.terms.column_class import ColumnClass
 from proxy.terms.finding import Action
 
@@ -380,21 +380,12 @@ def tally_name(budget: Budget, group: Iterable[tuple[str, str]]) -> str:
 
 
 def _amount(measure: Measure, charge: Charge) -> int:
-    match measure:
-        case Measure.SUBJECTS:
-            return len(charge.groups) + charge.repeated + charge.anonymous
-        case Measure.ROWS:
-            return charge.rows
-        case Measure.BYTES:
-            return charge.size_bytes
-        case Measure.STATEMENTS:
-            return charge.statements
-        case Measure.QUESTIONS:
-            return charge.questions
-        case Measure.CANARIES:
-            return charge.canaries
-        case _:
-            return sum(number for what, number in charge.content if what is measure)
+    if measure is Measure.SUBJECTS:
+        return len(charge.groups) + charge.repeated + charge.anonymous
+    if measure in CONTENT:
+        return sum(number for what, number in charge.content if what is measure)
+    # the others are called as their measures are
+    return int(getattr(charge, "size_bytes" if measure is Measure.BYTES else measure.value))
 
 
 def _may_exceed(line: Line, cost: int) -> bool:
