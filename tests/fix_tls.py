@@ -5,8 +5,10 @@ from __future__ import annotations
 import ipaddress
 import os
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -19,13 +21,12 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-from proxy.demo.binaries import find_binaries
+from proxy.demo.binaries import Binaries, find_binaries
 from proxy.demo.lab import Lab, create_lab
 from proxy.demo.postgres import HOST, EmbeddedPostgres, _identity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
 NAME: Final = "db.test"
 OTHER_HOST: Final = "127.0.0.2"  # the database listens there too, but its certificate knows nothing
@@ -142,13 +143,17 @@ ANY_WAY: Final = ("local all all scram-sha-256", "host all all all scram-sha-256
 
 
 @pytest.fixture(scope="session")
-def tls_lab(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[TlsLab]:
+def tls_lab(request: pytest.FixtureRequest) -> Iterator[TlsLab]:
     """A laboratory in a PostgreSQL with TLS, which asks frontends for certificates of its CA."""
     binaries = find_binaries(request.config.getoption("--pg"))
-    folder = tmp_path_factory.mktemp("tls")
-    _open_way_to(folder)
+    # not below pytest's folder, which is closed to the user whom PostgreSQL runs as
+    with tempfile.TemporaryDirectory(prefix="vigie-tls-") as made:
+        folder = Path(made)
+        folder.chmod(0o755)
+        yield from _tls_lab(binaries, folder)
+
+
+def _tls_lab(binaries: Binaries, folder: Path) -> Iterator[TlsLab]:
     authority = Authority(folder, "authority")
     names = [x509.DNSName(NAME), x509.DNSName("localhost")]
     address = x509.IPAddress(ipaddress.ip_address(HOST))
@@ -176,15 +181,6 @@ def _has_tls(pg_config: str) -> bool:
         [pg_config, "--configure"], check=False, capture_output=True, text=True, timeout=20
     )
     return "openssl" in done.stdout
-
-
-def _open_way_to(folder: Path) -> None:
-    """Let the user whom PostgreSQL runs as come to a folder of pytest's, which are closed."""
-    if _identity():
-        for one in (folder, *folder.parents):
-            if one.stat().st_uid == os.geteuid() and one.stat().st_mode & 0o077 == 0:
-                one.chmod(0o711)
-        folder.chmod(0o755)
 
 
 def _give_away(key: Path, target: Path) -> None:

@@ -34,7 +34,10 @@ class Waiting:
         if state.phase is Phase.AUTHENTICATION:
             return self._waits_for_login(tag)
         if tag not in SPEAKS:
-            raise WireError(f"message {chr(tag)!r} after the login")
+            if state.pending and state.copying is None:
+                state.flush()  # what was asked before is answered first
+                return True
+            raise WireError(f"invalid frontend message type {tag}")
         if state.draining and state.is_idle:
             return True  # it will be told that the session has ended
         if state.waits_for_worker or state.own_query or state.cancelling or state.cut is not None:

@@ -164,7 +164,8 @@ def test_a_large_text_is_read_whole(vigie: Callable[..., Done]) -> None:
 
     done = vigie("explain", "-", "--site", SITE, given=sql.encode())
 
-    assert done.status == 0
+    assert done.status == 3
+    assert "EX114" in done.out
     assert "subject_filter       key\n" in done.out
     assert max(map(len, done.out.splitlines())) < 200
 

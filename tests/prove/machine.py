@@ -196,6 +196,7 @@ class Machine(RuleBasedStateMachine):
             action(session)
         except (ClosedError, ConnectionError, BrokenPipeError):
             self._sessions.remove(session)
+            session.close()
         finally:
             session.note()
             if len(session.books.patients) > before:
