@@ -13,7 +13,10 @@ from vigie_native.lane import (
 from vigie_native.rows import RunCharger, end_of_run
 from vigie_native.sockets import Port, Teller
 
+REVISION = 1  # raised with whatever ``proxy.accel`` expects of it
+
 __all__ = [
+    "REVISION",
     "Known",
     "LaneCounts",
     "LaneState",

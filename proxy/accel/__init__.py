@@ -39,6 +39,7 @@ if TYPE_CHECKING:
             """There may be anything."""
 
 
+_REVISION: Final = 1  # of the compiled kernel that this goes with
 _WANTED: Final = os.environ.get("PROXY_ACCEL", "auto")
 if _WANTED not in {"auto", "python", "compiled"}:
     raise ConfigurationError(
@@ -82,6 +83,12 @@ if _WANTED != "python":
                 ["PROXY_ACCEL: the compiled kernel is not installed, expected python or auto"]
             ) from error
     else:
+        if getattr(vigie_native, "REVISION", 0) != _REVISION:
+            problem = (
+                "PROXY_ACCEL: the compiled kernel was built from another version;"
+                " install that of this one (in a checkout: make setup), or choose python"
+            )
+            raise ConfigurationError([problem])
         IMPLEMENTATION = "compiled"
         query_template = vigie_native.query_template
         answer_rows = vigie_native.answer_rows
