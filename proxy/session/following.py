@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from proxy.meter.walk import WALKS_BYTES, Walks
+from proxy import accel
+from proxy.meter.walk import MAX_CONSTANTS, WALKS_BYTES, Walks
 from proxy.session.bound_keys import bound_text
 from proxy.sql.steps import Use, steps_of
-from proxy.sql.template import cut_literals
 from proxy.terms.column_class import ColumnClass
 from proxy.terms.facts import Parameter, StatementFacts
 
@@ -53,11 +53,11 @@ class Following:
             decoded = text.decode()
         except UnicodeDecodeError:
             decoded = text.decode("latin-1")
-        template = cut_literals(decoded)
+        template = accel.cut_literals(decoded)
         if template is None:
             return [facts]
         constants: list[Constant] = []
-        for step in steps_of(decoded, template):
+        for step in steps_of(decoded, template, MAX_CONSTANTS):
             value = step.value
             if isinstance(value, Parameter):
                 value = bound_text(value, parameters, formats)

@@ -9,11 +9,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
+from heapq import merge
+from itertools import islice
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from proxy.terms.facts import Parameter
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from proxy.sql.template import Template
 
 _BEYOND: Final = re.compile(
@@ -37,14 +42,14 @@ class Step:
     value: str | Parameter
 
 
-def steps_of(text: str, template: Template) -> tuple[Step, ...]:
-    """Return the constants of a text in order. Errors: none."""
-    places: list[tuple[int, str | Parameter]] = [
-        (slot.start, slot.value) for slot in template.slots
-    ]
-    places += [(start, Parameter(int(text[start + 1 : end]))) for start, end in template.parameters]
-    places.sort(key=lambda place: place[0])
-    return tuple(Step(_use(text, start), value) for start, value in places)
+def steps_of(text: str, template: Template, most: int | None = None) -> tuple[Step, ...]:
+    """Return the constants of a text in order, the first ``most`` of them. Errors: none."""
+    places: Iterator[tuple[int, str | Parameter]] = merge(
+        ((slot.start, slot.value) for slot in template.slots),
+        ((start, Parameter(int(text[start + 1 : end]))) for start, end in template.parameters),
+        key=itemgetter(0),
+    )
+    return tuple(Step(_use(text, start), value) for start, value in islice(places, most))
 
 
 def _use(text: str, start: int) -> Use:
