@@ -36,7 +36,8 @@ class Cutting:
         if state.backend_key is not None:
             state.out.append(CancelBackend(*state.backend_key))
             state.cancelling = True
-        if terminates or not self._is_last():
+        # a WAL sender takes no Execute, by which it would be made to raise
+        if terminates or state.is_walsender or not self._is_last():
             state.fail(refusal.sqlstate, refusal.message, detail=refusal.detail, hint=refusal.hint)
             return
         state.cut = Cut(refusal)

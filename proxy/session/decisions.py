@@ -196,7 +196,7 @@ class Decisions:
     def _record(
         self, finding_id: str, facts: StatementFacts, judgement: Judgement, *, carried_out: bool
     ) -> AuditRecord:
-        starts = facts.kind is Kind.REPLICATION
+        starts = facts.kind is Kind.REPLICATION and not facts.text
         return AuditRecord(
             at=0.0,
             finding_id=finding_id,

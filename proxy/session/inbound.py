@@ -30,6 +30,7 @@ from proxy.session.pending import (
 from proxy.session.refusal import Refusal, malformed, missing, too_many
 from proxy.session.showing import Showing
 from proxy.session.statements import Portal, Prepared, unknown_name
+from proxy.sql import replication_command
 from proxy.terms.facts import Kind, StatementFacts
 from proxy.wire.encode import describe_portal
 from proxy.wire.frames import HEADER_BYTES, Frame, Piece, Run
@@ -142,7 +143,8 @@ class Inbound:
         if state.doomed is not None:
             self._send_query(frame, text, (), state.doomed)
             return True
-        statements = self._facts(text)
+        command = replication_command(text) if state.is_walsender else None
+        statements = self._facts(text) if command is None else (command,)
         if statements is None:
             return False
         resolved = self._names.resolve_ahead(statements)

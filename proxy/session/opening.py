@@ -236,7 +236,7 @@ class Opening:
 def _asks_for(startup: StartupMessage, settings: Settings) -> StatementFacts | None:
     """Return what there is to judge about a start-up; None: nothing."""
     if startup.is_replication:
-        return StatementFacts(Kind.REPLICATION, side_doors=frozenset({SideDoor.REPLICATION}))
+        return StatementFacts(Kind.REPLICATION)
     doors = {door for name, value in settings if (door := _door(name, value)) is not None}
     return StatementFacts(Kind.SET, side_doors=frozenset(doors)) if doors else None
 

@@ -135,7 +135,8 @@ class Session:
     @property
     def holds_frontend(self) -> bool:
         """Whether the frontend should not be read: what it sent has to wait."""
-        return self._in_hand is not None
+        ahead = self._frontend.pending_bytes
+        return self._in_hand is not None or self._waiting.has_sent_ahead(ahead)
 
     @property
     def heard_at(self) -> float:
@@ -336,10 +337,7 @@ class Session:
         if rest:
             self._frontend.feed(rest)
             self._read_frontend()
-        if state.phase is Phase.AUTHENTICATION and self._in_hand is None:
-            kept = self._frontend.pending_bytes
-            if kept > frontend.LARGEST_PASSWORD + 1:  # nobody knows yet who fills our memory
-                raise WireError(f"{kept} bytes of a message before the login is over")
+        self._waiting.check_sent_ahead(self._frontend.pending_bytes)
 
     def _read_frontend(self) -> None:
         """Take the frontend's messages as long as nothing makes them wait."""
@@ -377,6 +375,7 @@ class Session:
                     state.to_frontend(shape.raw)
                 raise
         self._read_frontend()
+        self._waiting.check_sent_ahead(self._frontend.pending_bytes)
 
     def _encryption_broken(self, side: str, reason: str) -> None:
         state = self._state

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from proxy.errors import WireError
 from proxy.session.pending import ExecutePending, SyncPending
 from proxy.session.phases import COPIES, SPEAKS, Phase
-from proxy.wire.frontend import Tag
+from proxy.wire.frontend import LARGEST_PASSWORD, Tag
 
 if TYPE_CHECKING:
     from proxy.session.own_query import OwnQuery
@@ -57,6 +57,20 @@ class Waiting:
             state.flush()  # what is under way may make room
             return True
         return self._is_unsettled() or self._own_query.is_needed(shape)
+
+    def has_sent_ahead(self, pending_bytes: int) -> bool:
+        """Whether a large message has begun before the login is over: it is not read on.
+
+        Nobody knows yet who fills our memory; the rest of it stays in the frontend's socket.
+        """
+        is_large = pending_bytes > LARGEST_PASSWORD + 1
+        return is_large and self._state.phase is Phase.AUTHENTICATION
+
+    def check_sent_ahead(self, pending_bytes: int) -> None:
+        """Errors: WireError if the backend waits for a password behind such a message."""
+        if self._state.is_asked and self.has_sent_ahead(pending_bytes):
+            said = f"{pending_bytes} bytes of another message"
+            raise WireError(f"expected password response, got {said}")
 
     def _waits_for_login(self, tag: int) -> bool:
         """What is sent ahead waits; but the backend does not wait for two things at once."""

@@ -7,6 +7,7 @@ from proxy.sql.catalog import Catalog
 from proxy.sql.catalog_build import build_catalog
 from proxy.sql.catalog_query import CATALOG_QUERY, SESSION_QUERY
 from proxy.sql.facts.bounds import bound_of_literal
+from proxy.sql.replication import replication_command
 
 __all__ = [
     "CATALOG_QUERY",
@@ -15,4 +16,5 @@ __all__ = [
     "Catalog",
     "bound_of_literal",
     "build_catalog",
+    "replication_command",
 ]

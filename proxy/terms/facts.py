@@ -51,7 +51,7 @@ class Kind(StrEnum):
     LISTEN = "listen"  # also UNLISTEN
     EMPTY = "empty"
     FUNCTION_CALL = "function_call"  # the FunctionCall message
-    REPLICATION = "replication"  # a replication start-up
+    REPLICATION = "replication"  # a replication connection, or a command of one
     OTHER = "other"
     OPAQUE = "opaque"  # it could not be read at all
 

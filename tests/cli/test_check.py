@@ -86,7 +86,7 @@ def test_a_missing_file_is_one_line(vigie: Callable[..., Done]) -> None:
         ),
         (
             {"a.yaml": f"format: 1\n{MAP}\noverrides:\n  EX999: {{weight: 5, why: w}}"},
-            ["site/a.yaml:4:3: override of unknown id 'EX999', did you mean 'EX912'?"],
+            ["site/a.yaml:4:3: override of unknown id 'EX999', did you mean 'EX913'?"],
         ),
     ],
     ids=["empty site", "no YAML", "several files", "bad id", "unknown id"],

@@ -95,9 +95,9 @@ def test_a_refused_start_up_says_why() -> None:
     Conversation().say(
         """
         > Startup user=app replication=true
-        ! Emit block EX125 EX912
+        ! Emit block EX912
         ! Refused
-        < ErrorResponse 42501 "connection refused: uses logical replication" FATAL
+        < ErrorResponse 42501 "connection refused: asks for a replication connection" FATAL
         ! CloseBackend
         ! CloseFrontend
         """

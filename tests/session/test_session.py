@@ -14,11 +14,13 @@ from proxy.session import events as e
 from proxy.sql import Analyser
 from proxy.terms.finding import Mode
 from proxy.terms.schema_map import SchemaMap
+from proxy.wire import encode
 from tests.conversation import Conversation, context_of, policy_of, subjects
 from tests.messages import backend_message, frontend_message
 from tests.strategies import chunk_sizes, chunks
 
 READ = "select id, last_name from lab.patient limit 9"
+LARGE: Final = b"select '%s'" % (b"x" * 300_000)
 COLUMNS = "RowDescription id:16406.1:20 last_name:16406.3:25"
 
 
@@ -68,6 +70,40 @@ def test_what_comes_before_the_catalog_waits() -> None:
         > Query "select 1"
         << CatalogAnswer
         >> Query "select 1"
+        """
+    )
+
+
+def test_a_large_text_sent_ahead_of_the_login_is_not_read_to_its_end() -> None:
+    """It waits in the frontend's socket: nobody knows yet who would fill our memory."""
+    talk = Conversation(context_of(max_statement_bytes=1 << 20))
+    talk.say("> Startup user=app database=lab", loosely=True)
+    text = encode.query(LARGE)
+    begun = talk.session.handle(e.FrontendBytes(text[:100_000]), 1.0)
+    held = talk.session.holds_frontend
+    talk.say("<<< Authentication 0\n<<< ReadyForQuery I", loosely=True)
+    read_again = not talk.session.holds_frontend
+    rest = talk.session.handle(e.FrontendBytes(text[100_000:]), 2.0)
+
+    assert (begun, held, read_again) == ([], True, True)
+    assert [one.raw for one in rest if isinstance(one, c.AskWorker)] == [LARGE]
+
+
+def test_a_large_text_where_a_password_is_expected_ends_the_session() -> None:
+    """Both would wait for the other otherwise."""
+    talk = Conversation(context_of(max_statement_bytes=1 << 20))
+    talk.say("> Startup user=app database=lab", loosely=True)
+    text = encode.query(LARGE)
+    talk.session.handle(e.FrontendBytes(text[:70_000]), 1.0)
+
+    talk.say(
+        """
+        <<< Authentication 3
+        ! ProtocolFault backend
+        < ErrorResponse 08P01 "expected password response, got 70000 bytes of another message" FATAL
+        >> Terminate
+        ! CloseBackend
+        ! CloseFrontend
         """
     )
 

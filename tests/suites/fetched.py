@@ -77,7 +77,7 @@ def _debian_archive() -> Path:
             *("-o", "Dir::Cache::srcpkgcache=", "-o", "Dir::Cache::pkgcache="),
         ]
         _run("apt-get", *options, "-qq", "update", where=archives)
-        shown = _run("apt-get", *options, "showsrc", package, where=archives)
+        shown = _run("apt-cache", *options, "showsrc", package, where=archives)
         # the newest of another day is another suite: the version that was pinned, or none
         wanted = next(
             (
