@@ -111,10 +111,15 @@ async def _say(writer: asyncio.StreamWriter, parts: Iterable[bytes]) -> None:
 
 def _shown(received: bytes) -> list[str]:
     """Return the messages as lines, without what is never the same."""
-    found, at = [], 0
+    found, at, own = [], 0, b""
     while at + 5 <= len(received):
         end = at + 1 + int.from_bytes(received[at + 1 : at + 5], "big")
         body = received[at + 5 : end]
+        if received[at] == ord("K"):
+            own = body[:4]
+        if received[at] == ord("A") and body[:4] != own:
+            at = end  # another conversation notified the same channel, at a time of its own
+            continue
         if received[at] in _TAKEN:
             body = b"" if received[at] == _TAKEN[0] else body[4:]
         if received[at] == ord("T"):

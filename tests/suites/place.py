@@ -66,7 +66,12 @@ def placed(version: str, folder: Path, *, through: bool) -> Iterator[Place]:
         if not through:
             yield Place(postgres.port, postgres.password, postgres.binaries, folder)
             return
-        process = VigieProcess(postgres.port, folder, site=site_until_tomorrow(folder))
+        process = VigieProcess(
+            postgres.port,
+            folder,
+            site=site_until_tomorrow(folder),
+            environment={"VIGIE_LIMITS__CONNECTIONS": "1000"},  # the files of any machine suffice
+        )
         process.start()
         try:
             yield Place(process.port, postgres.password, postgres.binaries, folder, process)

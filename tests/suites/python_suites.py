@@ -56,8 +56,9 @@ def pg8000(place: Place) -> Outcomes:
     """The suite of pg8000; its tests of authentication want a pg_hba.conf of their own."""
     folder = sources("pg8000")
     ignored = [f"--ignore={path.relative_to(folder)}" for path in folder.glob("test/*/auth")]
-    once = "--benchmark-disable"
-    return _pytest(place, folder, ["test", once, *ignored], path=[folder / "src"])
+    # it has no configuration, and pytest would take this project's, further up
+    options = ["--benchmark-disable", f"--config-file={os.devnull}", f"--rootdir={folder}"]
+    return _pytest(place, folder, ["test", *options, *ignored], path=[folder / "src"])
 
 
 def sqlalchemy(place: Place) -> Outcomes:
