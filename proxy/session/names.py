@@ -206,6 +206,8 @@ def _declared_before(statements: Sequence[StatementFacts], name: str) -> Portal 
 
 
 def _deallocates(facts: StatementFacts, name: str) -> bool:
+    if not name:  # the unnamed one stays: it is none of those that SQL drops
+        return False
     if facts.discards:
         return True
     return facts.kind is Kind.DEALLOCATE and facts.prepared in {None, name}

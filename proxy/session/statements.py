@@ -138,11 +138,10 @@ class Registry:
         self.portals.put(name, portal, portal.kept_bytes + 2 * len(portal.text) + ENTRY_BYTES)
 
     def deallocate(self, name: str | None) -> None:
-        """Forget a prepared statement; None: all of them."""
-        if name is None:
-            self.prepared.clear()
-        else:
-            self.prepared.forget(name)
+        """Forget a prepared statement; None: all but the unnamed one, which SQL does not reach."""
+        for one in self.prepared.names() if name is None else (name,):
+            if one or name is not None:
+                self.prepared.forget(one)
 
     def close(self, name: str | None) -> None:
         """Forget a portal or cursor; None: all of them."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,9 +12,6 @@ from proxy.session import events as e
 from proxy.session import statements
 from tests.conversation import Conversation, context_of, policy_of, subjects
 from tests.messages import backend_message, frontend_message
-
-if TYPE_CHECKING:
-    import pytest
 
 NAMES = ("", "a", "b")
 TEXTS = ("select 1", "select 1, 2", "select last_name from lab.patient where id = 3")
@@ -131,6 +128,11 @@ def spoken(told: tuple[str, ...]) -> bytes:
     return frontend_message(" ".join([name, *(f'"{one}"' for one in rest)]))
 
 
+def ran(known: statements.Prepared | statements.Portal) -> str:
+    """Return its text; facts may hold that of another statement of the same template."""
+    return known.text.decode() or known.facts.text
+
+
 @settings(deadline=None)
 @given(steps)
 def test_a_name_is_never_taken_for_another(told: list[tuple[tuple[str, ...], bool]]) -> None:
@@ -154,10 +156,10 @@ def test_a_name_is_never_taken_for_another(told: list[tuple[tuple[str, ...], boo
     registry = talk.session._state.registry
     for name, text in database.prepared.items():
         known = registry.prepared.get(name)
-        assert known is None or known.facts.text.lower().removesuffix(";").endswith(text.lower())
+        assert known is None or ran(known).lower().removesuffix(";").endswith(text.lower())
     for name, text in database.portals.items():
         portal = registry.portals.get(name)
-        assert portal is None or portal.facts.text.lower().endswith(text.lower())
+        assert portal is None or ran(portal).lower().endswith(text.lower())
     assert not talk.session._state.pending
 
 
@@ -186,3 +188,25 @@ def test_more_names_than_are_kept_are_refused(monkeypatch: pytest.MonkeyPatch) -
         >> Parse c "select 1"
         """
     )
+
+
+@pytest.mark.parametrize("drops", ["deallocate all", "discard all"])
+def test_the_unnamed_statement_is_none_of_those_that_sql_drops(drops: str) -> None:
+    """As in PostgreSQL, while the named ones are gone."""
+    talk = Conversation(context_of(policy_of())).login()
+    for name in ("", "a"):
+        talk.say(f'> Parse "{name}" "{drops}"\n<< ParseComplete', loosely=True)
+    talk.say(
+        """
+        >>> Bind "" ""
+        <<< BindComplete
+        >>> Execute ""
+        <<< CommandComplete DONE
+        >>> Sync
+        <<< ReadyForQuery I
+        """,
+        loosely=True,
+    )
+    known = talk.session._state.registry.prepared.names()
+
+    assert known == [""]
