@@ -29,7 +29,7 @@ from proxy.session.pending import (
 )
 from proxy.session.refusal import Refusal, malformed, missing, too_many
 from proxy.session.showing import Showing
-from proxy.session.statements import Portal, Prepared, unknown_name
+from proxy.session.statements import Portal, Prepared
 from proxy.sql import replication_command
 from proxy.terms.facts import Kind, StatementFacts
 from proxy.wire.encode import describe_portal
@@ -44,7 +44,7 @@ from proxy.wire.frontend import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from proxy.session.channel_binding import ChannelBinding
     from proxy.session.commands import Command
@@ -148,7 +148,8 @@ class Inbound:
         if statements is None:
             return False
         resolved = self._names.resolve_ahead(statements)
-        absent = self._absent(resolved)
+        name = self._names.nobody_made(resolved)
+        absent = None if name is None else self._refused(missing, name)
         if absent is not None:
             self._replace_absent(absent, resolved[0].kind, text, statements)
             return True
@@ -159,6 +160,8 @@ class Inbound:
         decision = self._asking.decide(self._following.add(text, resolved))
         if self._terminates(decision):
             return True
+        if decision.refusal is None:
+            self._names.sends(resolved)
         guarded = state.context.enforces and any(
             facts.returns_rows and facts.reads_subjects for facts in resolved
         )
@@ -191,16 +194,6 @@ class Inbound:
             pending.ends = pending.copies
         state.push(pending)
         state.to_backend(frame.raw if refusal is None else refusal.query())
-
-    def _absent(self, resolved: Sequence[StatementFacts]) -> Refusal | None:
-        """Return what replaces EXECUTE or FETCH, alone in its text, of a name nobody made."""
-        if len(resolved) != 1 or resolved[0].kind not in {Kind.EXECUTE, Kind.FETCH}:
-            return None
-        facts = resolved[0]
-        name = facts.prepared if facts.kind is Kind.EXECUTE else facts.cursor
-        if name is None or not (facts.opaque or "").endswith(NOT_MADE):
-            return None
-        return self._refused(missing, name)
 
     def _replace_absent(
         self, refusal: Refusal, kind: Kind, text: bytes, statements: tuple[StatementFacts, ...]
@@ -322,6 +315,7 @@ class Inbound:
             state.to_backend(frame.raw if refusal is None else refusal.execute())
             return
         (facts,) = self._names.resolve_ahead([portal.facts])
+        self._names.sends([facts])
         reads = facts.returns_rows and facts.reads_subjects
         if reads and not portal.described and facts.kind not in _COPIES:
             # what the portal gives is in its RowDescription alone, and the frontend did not ask
@@ -393,6 +387,3 @@ class Inbound:
 def _target_of(shape: Frame | Run) -> tuple[str, str]:
     target = decode_target(shape.raw[HEADER_BYTES:])
     return (target.kind, as_backend(target.name)) if target else ("S", "")
-
-
-NOT_MADE: Final = unknown_name(StatementFacts(Kind.OTHER), "").opaque or ""

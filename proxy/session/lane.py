@@ -19,7 +19,7 @@ from proxy.session.pending import BindPending, ParsePending, QueryPending
 from proxy.session.phases import Phase
 from proxy.session.results import plan_result
 from proxy.session.state import IDLE
-from proxy.session.statements import Portal, Prepared
+from proxy.session.statements import Portal, Prepared, calls_code
 from proxy.sql.cache import TwoGenerations
 from proxy.terms.facts import Kind, StatementFacts
 from proxy.terms.finding import Action
@@ -181,12 +181,15 @@ class Lane:
             facts = first.statements[0]
             has_literals = isinstance(key, bytes) and (b"\x01" in key or b"\x02" in key)
             fits = facts.fits_template or not has_literals
-            return _Candidate(key, facts) if fits and _is_everyday(facts) else None
+            return _Candidate(key, facts) if fits and self._is_everyday(facts) else None
         bound = next((one for one in pending if isinstance(one, BindPending)), None)
-        if bound is None or not _is_everyday(bound.portal.facts):
+        if bound is None or not self._is_everyday(bound.portal.facts):
             return None
         makes = first.name if isinstance(first, ParsePending) else None
         return _Candidate(key, bound.portal.facts, makes, bound.portal.text)
+
+    def _is_everyday(self, facts: StatementFacts) -> bool:
+        return _is_everyday(facts) and not calls_code(facts, self._state.catalog)
 
     def _is_free(self, facts: StatementFacts, head: bytes) -> bool:
         """Whether no column of the answer is charged."""

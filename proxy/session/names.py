@@ -17,8 +17,10 @@ from proxy.session.pending import (
     QueryPending,
 )
 from proxy.session.statements import (
+    NOT_MADE,
     Portal,
     Prepared,
+    calls_code,
     inner_of,
     plain,
     prepared_by,
@@ -28,7 +30,7 @@ from proxy.session.statements import (
 from proxy.terms.facts import Kind, StatementFacts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from proxy.session.state import State
 
@@ -52,6 +54,7 @@ class Names:
 
     def __init__(self, state: State) -> None:
         self._state = state
+        self._may_be_made_unseen = False
 
     def prepared(self, name: str) -> Prepared | None:
         """Return the prepared statement that the backend will know by this name."""
@@ -84,6 +87,20 @@ class Names:
                 case _:
                     pass
         return self._state.registry.portals.get(name)
+
+    def sends(self, statements: Iterable[StatementFacts]) -> None:
+        """Note what goes to the backend: code that it calls may make names that nobody sees."""
+        catalog = self._state.catalog
+        self._may_be_made_unseen |= any(calls_code(one, catalog) for one in statements)
+
+    def nobody_made(self, resolved: Sequence[StatementFacts]) -> str | None:
+        """Return what EXECUTE or FETCH, alone in its text, names, and the backend does not know."""
+        if len(resolved) != 1 or resolved[0].kind not in {Kind.EXECUTE, Kind.FETCH}:
+            return None
+        facts = resolved[0]
+        if self._may_be_made_unseen or not (facts.opaque or "").endswith(NOT_MADE):
+            return None
+        return facts.prepared if facts.kind is Kind.EXECUTE else facts.cursor
 
     def resolve_ahead(self, statements: Sequence[StatementFacts]) -> list[StatementFacts]:
         """Return the statements of one text with what EXECUTE and FETCH run, as it will be."""

@@ -28,6 +28,7 @@ T = TypeVar("T")
 MAX_NAMES: Final = 10_000
 MAX_NAMES_BYTES: Final = 1 << 26
 ENTRY_BYTES: Final = 2048  # what facts take beside their text, about
+NOT_MADE: Final = " that was not made here"
 _NO_PARAMETER: Final = Parameter(0)  # stands for a value that cannot be read
 # What may be run under a name: anything else there may have made or dropped names itself.
 PLAIN: Final = frozenset(
@@ -196,9 +197,20 @@ def inner_of(facts: StatementFacts) -> StatementFacts:
     )
 
 
+def calls_code(facts: StatementFacts, catalog: Catalog | None) -> bool:
+    """Whether code of the database's own is called: it may make cursors and prepared statements."""
+    if facts.opaque is not None and not facts.opaque.endswith(NOT_MADE):
+        return True
+    if facts.kind in {Kind.DO, Kind.CALL} or facts.unknown_functions or facts.subject_functions:
+        return True
+    if catalog is None:
+        return bool(facts.functions)
+    return any(one.rpartition(".")[2] in catalog.functions for one in facts.functions)
+
+
 def unknown_name(facts: StatementFacts, what: str) -> StatementFacts:
     """Return the facts of a statement that runs something under a name nobody knows."""
-    return replace(facts, opaque=f"{what} that was not made here", shape=None)
+    return replace(facts, opaque=what + NOT_MADE, shape=None)
 
 
 def plain(inner: StatementFacts) -> StatementFacts:

@@ -34,7 +34,8 @@ class Waiting:
         if state.phase is Phase.AUTHENTICATION:
             return self._waits_for_login(tag)
         if tag not in SPEAKS:
-            if state.pending and state.copying is None:
+            within = state.copying is not None and state.copying.ends > state.copying.copies
+            if state.pending and not within:
                 state.flush()  # what was asked before is answered first
                 return True
             raise WireError(f"invalid frontend message type {tag}")

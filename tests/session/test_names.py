@@ -210,3 +210,19 @@ def test_the_unnamed_statement_is_none_of_those_that_sql_drops(drops: str) -> No
     known = talk.session._state.registry.prepared.names()
 
     assert known == [""]
+
+
+def test_a_cursor_may_have_been_made_by_a_function() -> None:
+    """What code of the database's own has opened Vigie does not see: the backend knows."""
+    talk = Conversation(context_of(policy_of())).login()
+    talk.say(
+        """
+        >>> Query "select opens_cursor()"
+        <<< CommandComplete "SELECT 1"
+        <<< ReadyForQuery I
+        > Query "fetch all from c"
+        >> PathQuery
+        << PathAnswer
+        >> Query "fetch all from c"
+        """,
+    )
