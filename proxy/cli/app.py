@@ -2,8 +2,6 @@
 # ruff: noqa: PLC0415 - `vigie --help` must not wait for what only one verb needs
 
 # Annotations are read by typer when this module is imported, so they are not postponed here.
-import json
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +10,7 @@ import typer
 import proxy
 from proxy.cli.options import Options
 from proxy.cli.order_app import order_app
+from proxy.cli.schema_app import schema_app
 from proxy.terms.finding import Mode
 
 app = typer.Typer(
@@ -302,13 +301,4 @@ def budgets_verb(
 app.add_typer(order_app, name="order", help="Announced exports: signed, counted, ending.")
 
 
-@app.command(
-    "schema",
-    short_help="Write the JSON Schema of rule files.",
-    epilog=_example("vigie schema > rules/schema.json"),
-)
-def schema_verb() -> None:
-    """Write the JSON Schema of rule files, by which editors complete and check them."""
-    from proxy.policy.schema import json_schema
-
-    sys.stdout.write(json.dumps(json_schema(), indent=2, sort_keys=True) + "\n")
+app.add_typer(schema_app, short_help="Write the JSON Schema of rule files, or draft a schema map.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import asyncpg
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from proxy.terms.facts import StatementFacts
     from proxy.terms.schema_map import SchemaMap
 
+Results: TypeAlias = "list[list[list[str | None]]]"
+
 _SECONDS: Final = 10.0
 _NAME: Final = "vigie_plan"
 _SETTINGS: Final = (
@@ -27,7 +29,7 @@ _SETTINGS: Final = (
     f"statement_timeout = {_SECONDS * 1000:.0f}",
     "plan_cache_mode = force_generic_plan",
 )
-_FAULTS: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+FAULTS: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,27 +53,33 @@ def plan_statements(url: str, statements: Sequence[StatementFacts]) -> list[Plan
     return asyncio.run(_plan(url, statements))
 
 
-async def _connect(url: str) -> asyncpg.Connection[Any]:
+async def connect(url: str) -> asyncpg.Connection[Any]:
+    """Return a connection to the database of ``--against``. Errors: ConfigurationError."""
     try:
         return await asyncpg.connect(url, timeout=_SECONDS, command_timeout=_SECONDS)
-    except (ValueError, *_FAULTS) as error:
+    except (ValueError, *FAULTS) as error:
         said = f"--against: {type(error).__name__}: {error}"
         hint = "expected postgresql://ROLE@HOST:PORT/DATABASE of a database that answers"
         raise ConfigurationError([f"{said}, {hint}"]) from error
 
 
 async def _read_catalog(url: str, schema_map: SchemaMap) -> Catalog:
-    connection = await _connect(url)
+    connection = await connect(url)
     try:
-        results = []
-        for text in CATALOG_QUERY.split(";\n"):
-            rows = await connection.fetch(text)
-            results.append([[_as_text(value) for value in row.values()] for row in rows])
-        return build_catalog(results, schema_map)
-    except _FAULTS as error:
+        return build_catalog(await read_results(connection), schema_map)
+    except FAULTS as error:
         raise ConfigurationError([f"--against: catalog not read: {error}"]) from error
     finally:
         await connection.close()
+
+
+async def read_results(connection: asyncpg.Connection[Any]) -> Results:
+    """Return what ``CATALOG_QUERY`` gives, as ``build_catalog`` takes it."""
+    results = []
+    for text in CATALOG_QUERY.split(";\n"):
+        rows = await connection.fetch(text)
+        results.append([[_as_text(value) for value in row.values()] for row in rows])
+    return results
 
 
 def _as_text(value: object) -> str | None:
@@ -88,7 +96,7 @@ def _as_text(value: object) -> str | None:
 
 
 async def _plan(url: str, statements: Sequence[StatementFacts]) -> list[Planned]:
-    connection = await _connect(url)
+    connection = await connect(url)
     try:
         for setting in _SETTINGS:
             await connection.execute(f"SET {setting}")
@@ -110,5 +118,5 @@ async def _plan_one(connection: asyncpg.Connection[Any], facts: StatementFacts) 
         answer = await connection.fetchval(text)
         await connection.execute(f"DEALLOCATE {_NAME}")
         return Planned(read_plan(answer))
-    except (ValueError, *_FAULTS) as error:
+    except (ValueError, *FAULTS) as error:
         return Planned(None, f"no plan: {type(error).__name__}")
