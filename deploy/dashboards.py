@@ -373,6 +373,15 @@ ROWS: Final[tuple[tuple[str, tuple[Panel, ...]], ...]] = (
                 "Each SIGHUP. When failed appears: what was in force stays so; the log of Vigie "
                 "names each problem, and runbook VigiePolicyLoadFailed what to do.",
             ),
+            lines(
+                "Where the schema map does not fit",
+                "max by (kind) (vigie_schema_drift{@})",
+                "{{kind}}",
+                "short",
+                "When key_unmapped or identity_unmapped is not 0, patients leave that are not "
+                "counted: runbook VigieSchemaDrift. The other kinds are names of the map that "
+                "stand for nothing.",
+            ),
         ),
     ),
 )

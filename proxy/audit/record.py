@@ -32,6 +32,7 @@ class RecordKind(StrEnum):
     STATEMENT = "statement"
     CUT = "cut"
     CONNECTION = "connection"
+    SCHEMA_DRIFT = "schema_drift"  # the database does not fit the schema map
     INTERNAL_ERROR = "internal_error"
 
 

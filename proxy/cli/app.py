@@ -147,16 +147,25 @@ def demo_verb(
     epilog=_example("vigie check --site rules/sites/lab-demo"),
 )
 def check_verb(
-    *, config: Config = None, site: Site = None, rules: Rules = None, as_json: Json = False
+    *,
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Compare the schema map with this database, too."),
+    ] = None,
+    config: Config = None,
+    site: Site = None,
+    rules: Rules = None,
+    as_json: Json = False,
 ) -> None:
     """Read settings and rules; tell what is in force, or every problem at once.
 
     A problem is one line on standard error: file:line:column: what, and what was expected.
+    Exit status: 1 with a problem, 3 if the database of --against does not fit the schema map.
     """
     from proxy.cli.check import check_policy
 
     options = Options(config, {"site": site, "rules": rules})
-    raise typer.Exit(check_policy(options, as_json=as_json))
+    raise typer.Exit(check_policy(options, as_json=as_json, against=against))
 
 
 @app.command(

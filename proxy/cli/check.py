@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from proxy.cli.complaints import complain
+from proxy.cli.live_schema import drift_from
 from proxy.cli.loading import load
 from proxy.cli.wording import word_budget
 from proxy.errors import ConfigurationError
@@ -22,15 +23,22 @@ if TYPE_CHECKING:
     from proxy.cli.loading import Loaded
     from proxy.cli.options import Options
     from proxy.policy import Policy
+    from proxy.policy.drift import Drift
     from proxy.settings import Settings, Upstream
 
 _PLACE: Final = re.compile(r"(?P<file>.+?):(?P<line>\d+):(?P<column>\d+): (?P<what>.*)", re.DOTALL)
 
 
-def check_policy(options: Options, *, as_json: bool) -> int:
-    """Write what is in force and return 0, or every problem and return 1."""
+def check_policy(options: Options, *, as_json: bool, against: str | None = None) -> int:
+    """Write what is in force and return 0, or every problem and return 1.
+
+    With a database to compare with, 3 if it does not fit the schema map.
+    """
+    drift: tuple[Drift, ...] | None = None
     try:
         loaded = load(options, with_certificates=True)
+        if against is not None:
+            drift = drift_from(against, loaded.policy.schema_map)
     except ConfigurationError as error:
         if as_json:
             found = [_problem_as_json(problem) for problem in error.problems]
@@ -38,13 +46,28 @@ def check_policy(options: Options, *, as_json: bool) -> int:
         else:
             complain(error.problems)
         return 1
+    status = 3 if drift else 0
     if as_json:
-        _write_json({"ok": True, **_as_json(loaded)})
-        return 0
+        told = {} if drift is None else {"drift": [_drift_as_json(one) for one in drift]}
+        _write_json({"ok": not drift, **_as_json(loaded), **told})
+        return status
     console = Console(highlight=False, soft_wrap=True)
     for name, value in _summary(loaded):
         console.print(Text.assemble((f"{name:<10}", "bold"), value))
-    return 0
+    if drift is not None:
+        console.print(Text.assemble((f"{'database':<10}", "bold"), _word_drift(drift)))
+        complain(f"drift: {one}" for one in drift)
+    return status
+
+
+def _word_drift(drift: tuple[Drift, ...]) -> str:
+    if not drift:
+        return "fits the schema map"
+    return f"does not fit the schema map in {len(drift)} places, see docs/schema-map.md"
+
+
+def _drift_as_json(drift: Drift) -> dict[str, str]:
+    return {"kind": drift.kind.value, "place": drift.place, "what": drift.what}
 
 
 def _summary(loaded: Loaded) -> Iterator[tuple[str, str]]:

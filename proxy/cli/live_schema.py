@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
@@ -17,6 +18,8 @@ from proxy.errors import ConfigurationError
 from proxy.net import clock
 from proxy.policy.draft.live_schema import LiveColumn, LiveFunction, LiveRelation, LiveSchema
 from proxy.policy.draft.looks import looks_of
+from proxy.policy.drift import drift_of_values, find_drift
+from proxy.sql import build_catalog
 from proxy.terms.relation import Column, Relation
 
 if TYPE_CHECKING:
@@ -24,8 +27,11 @@ if TYPE_CHECKING:
     from datetime import date
 
     from proxy.cli.live import Results
+    from proxy.policy.drift import Drift
+    from proxy.terms.schema_map import SchemaMap
 
 _STATEMENT_SECONDS: Final = 2
+_CHECK_SECONDS: Final = 10.0
 _ROWS: Final = 200
 _CHARACTERS: Final = 256  # of a value; what is beyond is not looked at
 _PAGES: Final = 50  # of a large relation, at random
@@ -107,6 +113,18 @@ class _Row:
     relation: LiveRelation
     rows: float
     may_read: bool
+
+
+def drift_from(url: str, schema_map: SchemaMap) -> tuple[Drift, ...]:
+    """Return where a database does not fit the schema map, its values looked at as for a draft.
+
+    Errors: ConfigurationError.
+    """
+    live = read_live_schema(url, datetime.now(tz=UTC).date(), seconds=_CHECK_SECONDS, samples=True)
+    by_name = find_drift(schema_map, build_catalog(live.results, schema_map))
+    places = {one.place for one in by_name}
+    by_value = (one for one in drift_of_values(schema_map, live.schema) if one.place not in places)
+    return (*by_name, *by_value)
 
 
 async def _read(url: str, today: date, *, seconds: float, samples: bool) -> LiveRead:

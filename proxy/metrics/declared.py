@@ -216,6 +216,17 @@ STATE_COMPACTIONS: Final = Declaration(
     Type.COUNTER,
     "Usage of a group reduced to numbers because too many subjects were known by their keys.",
 )
+SCHEMA_DRIFT: Final = Declaration(
+    "vigie_schema_drift",
+    Type.GAUGE,
+    "Places where the schema map does not fit the databases, as their catalogs were last read.",
+    {
+        "kind": (
+            *("relation_gone", "column_gone", "type_changed"),
+            *("key_unmapped", "identity_unmapped"),
+        )
+    },
+)
 CATALOG_LOADS: Final = Declaration(
     "vigie_catalog_loads_total",
     Type.COUNTER,

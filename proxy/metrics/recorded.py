@@ -23,7 +23,7 @@ from proxy.terms.budget import Measure
 from proxy.terms.finding import Mode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from proxy.metrics.declared import Declaration
     from proxy.terms.budget import Budget, Method
@@ -94,6 +94,7 @@ class Metrics:
         )
         self._state_errors = Counter(*_named(declared.STATE_ERRORS), registry=registry)
         self._state_compactions = Counter(*_named(declared.STATE_COMPACTIONS), registry=registry)
+        self._schema_drift = gauges(declared.SCHEMA_DRIFT)
         self._facts_cache = counters(declared.FACTS_CACHE)
         self._opaque = counters(declared.OPAQUE)
         self._disagreements = counters(declared.DISAGREEMENTS)
@@ -226,6 +227,11 @@ class Metrics:
     def catalog_load(self, *, loaded: bool) -> None:
         """Count a reading of the catalog."""
         self._catalog_loads.child("loaded" if loaded else "failed").inc()
+
+    def schema_drift(self, counts: Mapping[str, int]) -> None:
+        """Show in how many places the schema map and the databases differ, by kind."""
+        for kind, count in counts.items():
+            self._schema_drift.child(kind).set(count)
 
     # results
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _log: Final = logging.getLogger(__name__)
 _MODE: Final = 0o640
+_COUNTED_HERE: Final = frozenset({"cut", "schema_drift"})  # findings of no statement's judgement
 
 
 class AuditLog:
@@ -97,8 +98,10 @@ class Sinks:
                 self._write(replace(record, at=clock.wall()))
             case c.WasCut(budget):
                 metrics.cut(budget)
-            case c.CatalogRead(loaded):
+            case c.CatalogRead(loaded, drift):
                 metrics.catalog_load(loaded=loaded)
+                if drift is not None:
+                    metrics.schema_drift(drift)
             case c.LoginFailed():
                 metrics.login_failed()
             case c.Refused(reason):
@@ -154,7 +157,7 @@ class Sinks:
 
     def _write(self, record: AuditRecord) -> None:
         for finding in record.findings:
-            if record.kind == "cut":
+            if record.kind in _COUNTED_HERE:
                 self.metrics.finding(finding, record.verdict)
         if self._audit.write(record):
             self.metrics.audit_record()

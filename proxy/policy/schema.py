@@ -128,12 +128,16 @@ class ThresholdsData(Strict):
 
 
 class ColumnData(Strict):
-    """A column that names subjects: its class and the value space of its keys."""
+    """A column with more than its class: the value space of its keys, and its type.
+
+    ``type``: without a length (bigint, character); another one in the database is a finding.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=True)
 
     column_class: ClassName = Field(alias="class")
     key: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$")] | None = None
+    type: Text | None = None
 
 
 class RelationData(Strict):

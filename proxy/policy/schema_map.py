@@ -40,7 +40,13 @@ def build_schema_map(data: SchemaMapData, document: Document, problems: list[str
             if column_class is not ColumnClass.NONE:
                 subjects.add(relation)
     functions = builder.functions(relations, frozenset(keys.values()))
-    return SchemaMap(frozenset(subjects), classes, keys, functions, data.bytes_per_subject)
+    types = {
+        Column(relation, name): said.type
+        for relation, (_, one) in zip(relations, data.relations.items(), strict=True)
+        for name, said in one.columns.items()
+        if not isinstance(said, str) and said.type is not None
+    }
+    return SchemaMap(frozenset(subjects), classes, keys, functions, data.bytes_per_subject, types)
 
 
 class _Builder:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 from proxy.sql import build_catalog
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
+    from proxy.policy.drift import Drift
     from proxy.sql import Catalog
     from proxy.terms.relation import Relation
     from proxy.terms.schema_map import SchemaMap
@@ -53,6 +54,7 @@ class _Page:
     changes: int = 0
     claimed_until: float = _NEVER
     tainted: frozenset[Relation] = frozenset()
+    drift: tuple[Drift, ...] | None = None  # None: it was not looked for
 
 
 class CatalogBook:
@@ -115,6 +117,22 @@ class CatalogBook:
         page.results = results
         self.epochs[0] += 1
 
+    def put_drift(self, database: str, found: tuple[Drift, ...]) -> tuple[Drift, ...]:
+        """Keep where a database does not fit the schema map; return what was not known yet."""
+        page = self._page(database)
+        new = tuple(one for one in found if one not in (page.drift or ()))
+        page.drift = found
+        return new
+
+    def drift(self) -> Iterator[Drift]:
+        """Yield where the databases do not fit the schema map."""
+        for page in self._pages.values():
+            yield from page.drift or ()
+
+    def knows_drift(self, database: str) -> bool:
+        """Whether it was looked for since the schema map or the catalog changed."""
+        return self._page(database).drift is not None
+
     def adopt(self, before: SchemaMap, after: SchemaMap) -> None:
         """Make every catalog anew with another schema map.
 
@@ -124,7 +142,7 @@ class CatalogBook:
         made = [(page, _made_anew(page, before, after)) for page in self._pages.values()]
         self.epochs[0] += 1
         for page, catalog in made:  # all of them, or none if one cannot be made
-            page.catalog = catalog
+            page.catalog, page.drift = catalog, None
             if catalog is None:
                 page.read_at = _NEVER
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from proxy.audit.record import AuditRecord
     from proxy.terms.budget import Method
     from proxy.terms.facts import StatementFacts
@@ -147,9 +149,14 @@ class WasCut:
 
 @dataclass(frozen=True, slots=True)
 class CatalogRead:
-    """The catalog was read in this session, or could not be."""
+    """The catalog was read in this session, or could not be.
+
+    ``drift``: how many differences to the schema map there are now, by kind, over all databases;
+    None: nothing has changed.
+    """
 
     loaded: bool
+    drift: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

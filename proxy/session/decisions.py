@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from proxy.audit.record import AuditRecord, Charged, RecordKind
 from proxy.policy import judge
+from proxy.policy.drift import DISCLOSING
 from proxy.session.commands import Analysed, Emit, InternalFault, Judged, WasCut
 from proxy.session.refusal import Refusal, by_budget, by_error, by_finding, by_spent
 from proxy.terms.budget import Method
@@ -18,6 +19,7 @@ from proxy.terms.order import ORDER_RULE
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from proxy.policy.drift import Drift
     from proxy.session.commands import Command
     from proxy.session.context import Context
     from proxy.session.results import Result
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from proxy.terms.principal import Principal
 
 _INTERNAL: Final = "internal"
+_MOST_DRIFT: Final = 32  # findings in one record
 _JUDGEMENT_BYTES: Final = 512  # what one takes in the cache, about
 ERROR_FINDING: Final = Finding(
     "EX000", "Error of Vigie", Severity.CRITICAL, Action.BLOCK, 100, "Vigie failed on it"
@@ -135,6 +138,26 @@ class Decisions:
             self.cut(budget, facts, result, out)
         return out
 
+    def drifted(self, found: Sequence[Drift], out: list[Command]) -> None:
+        """Tell where the database does not fit the schema map, as this session read it."""
+        context = self._context
+        findings = tuple(_of_drift(one) for one in found[:_MOST_DRIFT])
+        more = len(found) - len(findings)
+        record = AuditRecord(
+            at=0.0,
+            finding_id=context.new_id(),
+            session_id=self._session_id,
+            principal=self.principal,
+            kind=RecordKind.SCHEMA_DRIFT,
+            verdict=Action.FLAG,
+            mode=context.mode,
+            policy=context.policy.version,
+            carried_out=False,
+            findings=findings,
+            detail=f"and {more} more; vigie check --against shows all" if more else "",
+        )
+        out.append(Emit(record))
+
     def failed(
         self, where: str, error: Exception, facts: StatementFacts, out: list[Command]
     ) -> Refusal | None:
@@ -216,6 +239,14 @@ class Decisions:
 
 def _of_budget(budget: Budget) -> Finding:
     return Finding(budget.id, budget.title, budget.severity, budget.action, 0, budget.explanation)
+
+
+def _of_drift(drift: Drift) -> Finding:
+    severity = Severity.HIGH if drift.kind in DISCLOSING else Severity.MEDIUM
+    evidence = (("kind", drift.kind.value), ("place", drift.place))
+    return Finding(
+        "EX001", "Schema map does not fit", severity, Action.FLAG, 0, str(drift), evidence
+    )
 
 
 def _of_order(order: WorkOrder) -> Finding:

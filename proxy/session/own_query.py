@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from proxy.policy.drift import count_by_kind, find_drift
 from proxy.session.catalog_book import Need
 from proxy.session.commands import CatalogRead, InternalFault
 from proxy.session.pending import OwnQueryPending
@@ -18,6 +19,7 @@ from proxy.wire.frontend import decode_parse, decode_query
 
 if TYPE_CHECKING:
     from proxy.session.state import State
+    from proxy.sql import Catalog
 
 _CODECS: Final = {"LATIN1": "latin-1", "LATIN9": "iso8859-15", "WIN1252": "cp1252"}
 _NAME: Final = b"vigie_catalog"
@@ -134,11 +136,23 @@ class OwnQuery:
             before = book.catalog(reader.database)
             catalog = build_catalog(pending.results, state.context.policy.schema_map, before)
             book.put(reader.database, catalog, pending.change, state.now, pending.results)
-            state.out.append(CatalogRead(loaded=True))
+            state.out.append(CatalogRead(loaded=True, drift=self._find_drift(catalog, before)))
             state.catalog_failed_at = None
         state.path, state.path_failed, state.catalog_cancels = path, False, 0
         if not state.changed_path:
             book.put_path(reader, path, state.now)
+
+    def _find_drift(self, catalog: Catalog, before: Catalog | None) -> dict[str, int] | None:
+        """Tell where the database does not fit the schema map; None: as before."""
+        state = self._state
+        book, schema_map = state.context.catalogs, state.context.policy.schema_map
+        if catalog is before and book.knows_drift(state.reader.database):
+            return None
+        found = find_drift(schema_map, catalog, before)
+        new = book.put_drift(state.reader.database, found)
+        if new:
+            state.decisions.drifted(new, state.out)
+        return count_by_kind(book.drift())
 
     def _fail(self, pending: OwnQueryPending) -> None:
         state = self._state

@@ -16,6 +16,8 @@ from proxy.terms.relation import Function, Relation
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from proxy.terms.relation import Column
+
 FIRST_USER_OID: Final = 16384
 HARMLESS_SCHEMAS: Final = frozenset({"pg_catalog", "information_schema"})
 # Their functions compute from their arguments and run no SQL.
@@ -113,6 +115,7 @@ class Catalog:
     user_operators: Mapping[str, frozenset[str]] = field(default_factory=dict)  # name -> schemas
     subjects: Mapping[Relation, SubjectColumns] = field(default_factory=dict)
     tainted: frozenset[Relation] = frozenset()
+    references: Mapping[Column, Column] = field(default_factory=dict)  # by foreign keys
     # made since it was read -> whether subjects' data may be in them
     fresh: Mapping[Relation, bool] = field(default_factory=dict)
     sticky: Mapping[tuple[int, int], ColumnOrigin] = field(default_factory=dict)

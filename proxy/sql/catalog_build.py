@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from proxy.terms.schema_map import SchemaMap
 
 _Rows: TypeAlias = "Sequence[Sequence[str | None]]"
-_SELECTS: Final = 9
+_SELECTS: Final = 10
 _DERIVED_KINDS: Final = frozenset("vm")
 _KEY: Final = ColumnClass.KEY
 
@@ -45,7 +45,7 @@ def build_catalog(
         previous: the catalog before, of the same session or database. What a relation was found
             to be stays with its OID, so that a renamed one is still known.
 
-    Errors: ``ValueError`` if there are not nine results or a row is not as expected.
+    Errors: ``ValueError`` if there are not ten results or a row is not as expected.
     """
     if len(results) != _SELECTS:
         raise ValueError(f"the catalog query gives {_SELECTS} results, not {len(results)}")
@@ -109,6 +109,7 @@ class _Builder:
             user_operators=self._operators(),
             subjects=subjects,
             tainted=tainted,
+            references=self._references(relations),
             sticky=sticky,
             digest=self.digest,
         )
@@ -171,6 +172,22 @@ class _Builder:
             if extension not in HARMLESS_EXTENSIONS:
                 found.setdefault(name, set()).add(schema)
         return {name: frozenset(schemas) for name, schemas in found.items()}
+
+    def _references(self, relations: Mapping[int, CatalogRelation]) -> dict[Column, Column]:
+        """Return each column of a foreign key with the one it references."""
+        found: dict[Column, Column] = {}
+        for source_oid, source_numbers, target_oid, target_numbers in self.results[9]:
+            source, target = relations.get(int(source_oid)), relations.get(int(target_oid))
+            if source is None or target is None:
+                continue
+            names = [{str(number): name for number, name, _ in one.columns}
+                     for one in (source, target)]  # fmt: skip
+            numbers = zip(source_numbers.split(), target_numbers.split(), strict=True)
+            for here, there in numbers:
+                if here in names[0] and there in names[1]:
+                    column = Column(source.relation, names[0][here])
+                    found[column] = Column(target.relation, names[1][there])
+        return found
 
     def _builtin_names(self) -> list[str]:
         rows = self.results[8]

@@ -1,6 +1,6 @@
 """The one text that reads what Vigie knows of a database.
 
-Nine SELECTs in one simple Query, for any role on PostgreSQL 13 to 18. Every name and operator is
+Ten SELECTs in one simple Query, for any role on PostgreSQL 13 to 18. Every name and operator is
 qualified, so that nothing on a session's search_path takes part.
 """
 
@@ -86,6 +86,12 @@ _BUILTINS: Final = (
     f" WHERE p.pronamespace {_EQ} '11'::pg_catalog.oid"
     " AND p.oid OPERATOR(pg_catalog.<) '16384'::pg_catalog.oid"
 )
+_REFERENCES: Final = (
+    "SELECT c.conrelid, pg_catalog.array_to_string(c.conkey, ' '),"
+    " c.confrelid, pg_catalog.array_to_string(c.confkey, ' ')"
+    f" FROM pg_catalog.pg_constraint c WHERE c.contype {_EQ} 'f'::pg_catalog.\"char\""
+    " ORDER BY c.oid"
+)
 
 # What a session may change without changing the database; one row, for the first field.
 SESSION_QUERY: Final = _SESSION
@@ -99,5 +105,6 @@ _SELECTS: Final = (
     _VIEW_FUNCTIONS,
     _OPERATORS,
     _BUILTINS,
+    _REFERENCES,
 )
 CATALOG_QUERY: Final = ";\n".join(_SELECTS)

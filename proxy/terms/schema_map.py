@@ -36,3 +36,4 @@ class SchemaMap:
     keys: Mapping[Column, str] = field(default_factory=dict)  # column -> key space
     functions: Mapping[Function, MappedFunction] = field(default_factory=dict)
     bytes_per_subject: int = 6  # 15 digits are 50 bits: no identity packs into fewer bytes
+    types: Mapping[Column, str] = field(default_factory=dict)  # without lengths: bigint, character

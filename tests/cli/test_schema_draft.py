@@ -157,3 +157,29 @@ def test_a_file_that_is_there_is_not_written_over(
     assert (first.status, second.status) == (0, 1)
     assert "expected a file that is not there yet" in second.err
     assert path.read_text() == before
+
+
+def test_check_compares_the_map_with_the_database(
+    vigie: Callable[..., Done], databases: dict[str, Database]
+) -> None:
+    """It fits until a table comes with NIRs in it, whatever the column is called."""
+    url = databases["lab"].url
+    options = ("check", "--site", SITE, "--json", "--against", url)
+    before = vigie(*options)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("create table staging.tri (c1 text)")
+        connection.execute("insert into staging.tri select nir from lab.patient limit 50")
+        try:
+            after = vigie(*options)
+            told = vigie(*(one for one in options if one != "--json"))
+        finally:
+            connection.execute("drop table staging.tri")
+
+    place = "staging.tri.c1"
+    expected = {"kind": "identity_unmapped", "place": place}
+    assert (before.status, json.loads(before.out)["drift"]) == (0, [])
+    assert (after.status, told.status) == (3, 3)
+    assert [{**one, "what": ""} for one in json.loads(after.out)["drift"]] == [
+        {**expected, "what": ""}
+    ]
+    assert told.err == f"drift: {place}: holds NIRs, and is not in the map\n"

@@ -75,6 +75,17 @@ _CHILDREN: Final = """
 16560 16573
 16560 16578
 """
+# relation column, and what it references, by number
+_REFERENCES: Final = """
+16406 13 16397 1
+16424 2 16406 1
+16424 3 16397 1
+16443 3 16406 1
+16443 2 16424 1
+16472 2 16406 1
+16509 2 16406 1
+16522 2 16406 1
+"""
 # oid schema.name kind volatility language definer
 _FUNCTIONS: Final = """
 16609 lab.search_patient f s plpgsql t
@@ -171,6 +182,7 @@ def _results() -> list[list[list[str | None]]]:
         [],
         operators,
         [[""]],
+        [list(line.split()) for line in _REFERENCES.strip().splitlines()],
     ]
 
 

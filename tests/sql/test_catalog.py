@@ -139,5 +139,5 @@ def test_functions_of_the_database_are_unknown() -> None:
 
 def test_results_of_another_shape_are_an_error() -> None:
     """A catalog from half an answer would know too little."""
-    with pytest.raises(ValueError, match="9 results"):
+    with pytest.raises(ValueError, match="10 results"):
         build_catalog(LAB_RESULTS[:3], LAB_MAP)

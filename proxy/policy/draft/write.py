@@ -41,7 +41,8 @@ def write_draft(draft: Draft, schema: LiveSchema) -> str:
         if kept.unsampled:
             lines.append(f"    # no values were looked at: {_comment(kept.unsampled)}")
         lines += [f"    {_quoted(str(relation))}:", "      columns:"]
-        lines += [f"        {one}" for one in _columns(proposals)]
+        types = {column.name: _bare_type(column.type) for column in kept.columns}
+        lines += [f"        {one}" for one in _columns(proposals, types)]
         lines.append("")
     lines += [*_functions(draft, schema), *_passed(draft)]
     return "\n".join(lines).rstrip() + "\n"
@@ -80,11 +81,16 @@ def _summary(draft: Draft, schema: LiveSchema) -> Iterator[str]:
         yield f"# Not read: {_comment(problem)}"
 
 
-def _columns(proposals: dict[str, Proposal]) -> Iterator[str]:
+def _bare_type(type_name: str) -> str:
+    """Return a type as the map has it: without its length."""
+    return re.sub(r"\(.*?\)", "", type_name)
+
+
+def _columns(proposals: dict[str, Proposal], types: dict[str, str]) -> Iterator[str]:
     for name, one in proposals.items():
         said: str = one.column_class.value
         if one.space is not None:
-            said = f"{{class: {said}, key: {one.space}}}"
+            said = f"{{class: {said}, key: {one.space}, type: {types[name]}}}"
         yield f"{_quoted(name)}: {said}  # {one.surety.name.lower()}: {_comment(one.why)}"
 
 
