@@ -75,7 +75,7 @@ class Context:
     stopwatch: Callable[[], float]
     mode: Mode = Mode.ENFORCE
     on_internal_error: Action = Action.BLOCK
-    max_statement_bytes: int = 1 << 24
+    max_statement_bytes: int = 1 << 26
     catalog_refresh_seconds: float = 30.0
     routes: Sequence[Route] = ()
     admission: Admission = field(default_factory=Admission)

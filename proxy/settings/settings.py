@@ -39,7 +39,7 @@ class LogData(_Strict):
 class LimitsData(_Strict):
     """What sessions may cost before they are refused or ended; 0 is none where it is allowed."""
 
-    max_statement_bytes: int = Field(default=16 * MIB, ge=1024, le=1024 * MIB)
+    max_statement_bytes: int = Field(default=64 * MIB, ge=1024, le=1024 * MIB)
     login_timeout_seconds: int = Field(default=60, ge=1, le=3600)
     connect_timeout_seconds: int = Field(default=10, ge=1, le=600)
     idle_session_timeout_seconds: int = Field(default=0, ge=0, le=MONTH)
@@ -137,7 +137,7 @@ class Limits:
     ``drain_timeout_seconds``: how long transactions may go on after SIGTERM.
     """
 
-    max_statement_bytes: int = 16 * MIB
+    max_statement_bytes: int = 64 * MIB
     login_timeout_seconds: int = 60
     connect_timeout_seconds: int = 10
     idle_session_timeout_seconds: int = 0
