@@ -18,6 +18,7 @@ from proxy.cli.witnesses import disagrees, word_bound, word_columns, word_witnes
 from proxy.cli.wording import word_budget, word_charge
 from proxy.errors import ConfigurationError
 from proxy.policy import explain
+from proxy.policy.masking import masking_of
 from proxy.terms.finding import Action, Mode
 from proxy.terms.principal import Principal
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from proxy.policy import Explanation
     from proxy.policy.explain import Held
     from proxy.terms.facts import StatementFacts
+    from proxy.terms.mask import Masking
     from proxy.terms.schema_map import SchemaMap
 
 REFUSED: Final = 3
@@ -58,6 +60,7 @@ class _Told:
     charge: str
     planned: Planned | None
     asked: bool  # names were resolved by a database
+    masking: Masking | None
 
     @property
     def verdict(self) -> Action:
@@ -93,9 +96,21 @@ def explain_sql(
     told = []
     for facts, planned in zip(facts_of_all, plans, strict=True):
         found = explain(loaded.policy, principal, facts)
-        charge = word_charge(facts, map_.bytes_per_subject)
+        masking = masking_of(loaded.policy, principal, facts)
+        hows = () if masking is None or masking.obstacle is not None else masking.columns
+        charge = word_charge(facts, map_.bytes_per_subject, hows)
         marked = text_and_marks(raw, facts)
-        told.append(_Told(facts, found, *marked, charge, planned, asked=against is not None))
+        told.append(
+            _Told(
+                facts,
+                found,
+                *marked,
+                charge,
+                planned,
+                asked=against is not None,
+                masking=masking,
+            )
+        )
     if as_json:
         document = _as_json(loaded, principal, told)
         sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
@@ -222,7 +237,7 @@ def _testimony(one: _Told) -> Iterator[tuple[str, str]]:
     for number, (name, said) in enumerate(words):
         yield "" if number else "witnesses", f"{name:<9}{said}"
     if one.facts.returns_rows and one.facts.opaque is None:
-        columns = word_columns(one.facts)
+        columns = word_columns(one.facts, one.masking)
         width = max((len(name) for name, _ in columns), default=0) + 2
         for number, (name, carries) in enumerate(columns):
             yield "" if number else "columns", f"{name:<{width}}{carries}"
@@ -258,7 +273,7 @@ def _statement_as_json(one: _Told) -> dict[str, Any]:
         "marks": [{"start": m.start, "end": m.end, "what": m.what} for m in one.marks],
         "charge": one.charge,
         "bound": word_bound(one.facts),
-        "columns": [{"name": n, "carries": c} for n, c in word_columns(one.facts)],
+        "columns": [{"name": n, "carries": c} for n, c in word_columns(one.facts, one.masking)],
         "witnesses": dict(word_witnesses(one.facts, asked=one.asked, planned=one.planned)),
         "disagreement": bool(one.facts.disagreements) or disagrees(one.facts, one.planned),
     }

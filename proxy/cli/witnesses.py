@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 
 from proxy.sql.template import cut_literals
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from proxy.cli.live import Planned
     from proxy.terms.facts import OutputColumn
+    from proxy.terms.mask import Masking
 
 NOT_ASKED: Final = "not asked; --against a database asks it"
 _MOST: Final = 12  # names of a set, columns of a result
@@ -26,11 +28,15 @@ _CARRIES: Final = {
 }
 
 
-def word_columns(facts: StatementFacts) -> list[tuple[str, str]]:
-    """Return (name, what it carries) of each output column."""
+def word_columns(facts: StatementFacts, masking: Masking | None = None) -> list[tuple[str, str]]:
+    """Return (name, what it carries, and how it is masked) of each output column."""
     if facts.output is UNKNOWN:
         return [("*", _CARRIES[Provenance.UNKNOWN])]
-    shown = [(column.name, _carried(column)) for column in facts.output[:_MOST]]
+    hows = () if masking is None or masking.obstacle is not None else masking.columns
+    shown = [
+        (column.name, _carried(column) + (f"; masked: {how.value}" if how else ""))
+        for column, how in zip_longest(facts.output[:_MOST], hows[:_MOST])
+    ]
     more = len(facts.output) - _MOST
     return [*shown, ("...", f"{more} more")] if more > 0 else shown
 

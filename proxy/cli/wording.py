@@ -11,7 +11,10 @@ from proxy.terms.unknown import UNKNOWN
 from proxy.wire.backend import ResultColumn
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from proxy.meter.plan import ChargePlan
+    from proxy.terms.mask import How
 
 _UNITS: Final = ((86400, "d"), (3600, "h"), (60, "min"))
 _COUNTED: Final = {
@@ -20,6 +23,7 @@ _COUNTED: Final = {
     Measure.BYTES: "bytes",
     Measure.STATEMENTS: "statements that read about subjects",
     Measure.QUESTIONS: "questions about subjects",
+    Measure.TELLING_ERRORS: "errors that quote subjects' values",
     Measure.CANARIES: "canaries",
     Measure.NIR: "NIRs",
     Measure.RPPS: "RPPS numbers",
@@ -63,8 +67,13 @@ def word_budget(budget: Budget) -> str:
     return f"at most {budget.limit} {counted} {window}{slow}"
 
 
-def word_charge(facts: StatementFacts, bytes_per_subject: int) -> str:
-    """Return how the result would be charged, as far as the text alone tells."""
+def word_charge(
+    facts: StatementFacts, bytes_per_subject: int, masked: Sequence[How | None] = ()
+) -> str:
+    """Return how the result would be charged, as far as the text alone tells.
+
+    ``masked``: how each column is masked; none of them: nothing is.
+    """
     each = f"one subject for every {bytes_per_subject}"
     if facts.opaque is not None:
         return f"by its bytes, {each}"
@@ -80,7 +89,7 @@ def word_charge(facts: StatementFacts, bytes_per_subject: int) -> str:
     fixed = [(key.space, b"") for key in facts.key_filters for _ in key.values]
     counted = not any(key.is_array for key in facts.key_filters)
     most = f", at most {len(fixed)}" if counted else ""
-    return _word_plan(plan_charge(facts, columns, None, fixed), names, most, each)
+    return _word_plan(plan_charge(facts, columns, None, fixed, masked), names, most, each)
 
 
 def _word_plan(plan: ChargePlan, names: list[str], most: str, each: str) -> str:

@@ -60,6 +60,7 @@ class Charge:
     size_bytes: int = 0
     statements: int = 0
     questions: int = 0
+    telling_errors: int = 0
     canaries: int = 0
     content: tuple[tuple[Measure, int], ...] = ()  # what identifies people, how many of each
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from proxy.terms.budget import Method
 from proxy.terms.column_class import ColumnClass
 from proxy.terms.facts import OutputColumn, Provenance, SideDoor, StatementFacts
+from proxy.terms.mask import How
 from proxy.terms.unknown import UNKNOWN
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ def plan_charge(
     columns: Sequence[ResultColumn],
     catalog: Catalog | None,
     fixed: Sequence[tuple[str, bytes]] = (),
+    masked: Sequence[How | None] = (),
 ) -> ChargePlan:
     """Return the plan for a result with these columns.
 
@@ -102,10 +104,14 @@ def plan_charge(
             output: nobody described it.
         catalog: for the origin of columns; None: nothing is known.
         fixed: (space, canonical value) of the keys in ``facts.key_filters``, all of them known.
+        masked: how each column is masked; none of them: nothing is. What is charged is the row as
+            it is before that.
     """
     if facts.opaque is not None or (not columns and facts.output != ()):
         return BY_BYTES
     seen = [_see(facts, columns, index, catalog) for index in range(len(columns))]
+    if masked:
+        seen = [_left(one, how) for one, how in zip(seen, masked, strict=True)]
     classes = frozenset(column.column_class for column in seen)
     if classes <= {ColumnClass.NONE}:
         return FREE
@@ -117,6 +123,17 @@ def plan_charge(
         classes=classes - {ColumnClass.NONE},
         relations=facts.subject_relations if is_known else frozenset(),
     )
+
+
+def _left(seen: _Seen, how: How | None) -> _Seen:
+    """Return what a mask leaves of a column: nothing, or what tells two subjects apart."""
+    match how:
+        case None:
+            return seen
+        case How.WHOLE:
+            return _HARMLESS
+        case _:
+            return replace(seen, column_class=ColumnClass.KEY)
 
 
 def _plan(

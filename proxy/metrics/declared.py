@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from proxy.terms.budget import Method
 from proxy.terms.facts import Kind
 from proxy.terms.finding import Action, Mode
+from proxy.terms.mask import How
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -106,6 +107,12 @@ ROWS: Final = Declaration(
     Type.COUNTER,
     "Rows released to frontends, by the method they were charged with.",
     {"method": tuple(Method)},
+)
+MASKED: Final = Declaration(
+    "vigie_masked_values_total",
+    Type.COUNTER,
+    "Values released masked, by how: whole, partial, hash.",
+    {"how": tuple(How)},
 )
 CHARGED: Final = Declaration(
     "vigie_subjects_charged_total",

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from proxy.terms.budget import Budget, Method
     from proxy.terms.facts import Disagreement, Kind
     from proxy.terms.finding import Action, Finding, Severity
+    from proxy.terms.mask import How
 
 # The reasons of an opaque statement are short texts; only these classes of them are counted.
 _REASONS: Final = (
@@ -80,6 +81,7 @@ class Metrics:
         self._findings = counters(declared.FINDINGS)
         self._cuts = counters(declared.CUTS)
         self._rows = counters(declared.ROWS)
+        self._masked = counters(declared.MASKED)
         self._charged = counters(declared.CHARGED)
         self._usage = gauges(declared.USAGE)
         self._ratios: dict[tuple[str, str], float] = {}
@@ -238,6 +240,10 @@ class Metrics:
     def rows(self, method: Method, count: int) -> None:
         """Count rows released."""
         self._rows.child(method).inc(count)
+
+    def masked(self, how: How, count: int) -> None:
+        """Count values that left masked."""
+        self._masked.child(how).inc(count)
 
     def result_bytes(self, count: int) -> None:
         """Count bytes of results released."""

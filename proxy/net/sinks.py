@@ -94,6 +94,8 @@ class Sinks:
             case c.Released(method, rows, size_bytes):
                 metrics.rows(method, rows)
                 metrics.result_bytes(size_bytes)
+            case c.Masked(how, values):
+                metrics.masked(how, values)
             case c.Emit(record):
                 self._write(replace(record, at=clock.wall()))
             case c.WasCut(budget):

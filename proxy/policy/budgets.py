@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _SPAN: Final = re.compile(r"(?P<count>[0-9]+) ?(?P<unit>s|min|h|d)")
 _UNITS: Final = {"s": 1, "min": 60, "h": 3600, "d": 86400}
 LONGEST_SECONDS: Final = 31 * 86400
-_COUNTS_STATEMENTS: Final = frozenset({Measure.STATEMENTS, Measure.QUESTIONS})
+_WITHOUT_COLUMNS: Final = frozenset({Measure.STATEMENTS, Measure.QUESTIONS, Measure.TELLING_ERRORS})
 
 
 class BudgetReader:
@@ -42,7 +42,7 @@ class BudgetReader:
         data = self._data
         measure = Measure(data.measure)
         per = self._per()
-        if data.classes and measure in _COUNTS_STATEMENTS:
+        if data.classes and measure in _WITHOUT_COLUMNS:
             self._tell(f"classes do not go with {measure.value}, which have no columns", "classes")
         action = self._changes.action or data.action
         if action == "allow":

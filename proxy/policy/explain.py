@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from proxy.policy.facts_view import FACTS, FactValues
-from proxy.policy.judge import conclude, display, exempted_by, found, holds
+from proxy.policy.holding import exempted_by
+from proxy.policy.judge import conclude, display, finding_of
 
 if TYPE_CHECKING:
     from proxy.policy.policy import Exemption, Policy
@@ -41,11 +42,10 @@ class Explanation:
 def explain(policy: Policy, principal: Principal, facts: StatementFacts) -> Explanation:
     """Return the judgement that ``judge`` gives, and why. Errors: those of ``judge``."""
     values = FactValues(facts, principal)
-    opaque = facts.opaque is not None
     held = tuple(
-        Held(found(rule, values), rule.why, exempted_by(rule, values))
+        Held(finding, rule.why, exempted_by(rule, values))
         for rule in policy.rules
-        if holds(rule, values, opaque=opaque)
+        if (finding := finding_of(policy, rule, values, facts)) is not None
     )
     judgement = conclude(policy, tuple(one.finding for one in held if one.exemption is None))
     shown = tuple((name, display(values[name])) for name in FACTS)

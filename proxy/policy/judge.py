@@ -6,15 +6,19 @@ of ours, and passes on: whoever asked fails closed.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from proxy.policy.facts_view import BOUND, FactValue, FactValues
+from proxy.policy.holding import exempted_by, holds
+from proxy.policy.masking import HINT, plan
 from proxy.terms.finding import Action, Finding, Judgement, Mode
 from proxy.terms.unknown import UNKNOWN
 
 if TYPE_CHECKING:
-    from proxy.policy.policy import Exemption, Policy, Rule
+    from proxy.policy.policy import Policy, Rule
     from proxy.terms.facts import StatementFacts
+    from proxy.terms.mask import Masking
     from proxy.terms.principal import Principal
 
 MAX_SCORE: Final = 100
@@ -30,13 +34,53 @@ def judge(policy: Policy, principal: Principal, facts: StatementFacts) -> Judgem
     Rules in mode ``observe`` are findings that weigh nothing. Cost: one pass over the rules.
     """
     values = FactValues(facts, principal)
-    opaque = facts.opaque is not None
     findings = tuple(
-        found(rule, values)
+        finding
         for rule in policy.rules
-        if holds(rule, values, opaque=opaque) and exempted_by(rule, values) is None
+        if (finding := finding_of(policy, rule, values, facts)) is not None
+        and exempted_by(rule, values) is None
     )
     return conclude(policy, findings)
+
+
+def finding_of(
+    policy: Policy, rule: Rule, values: FactValues, facts: StatementFacts
+) -> Finding | None:
+    """Return the finding of a rule, exceptions aside; None: it does not hold, or masks nothing.
+
+    A rule that masks holds for an opaque statement as well, unless it surely does not.
+    """
+    opaque = facts.opaque is not None and rule.mask is None
+    if not holds(rule, values, opaque=opaque):
+        return None
+    if rule.mask is None:
+        return found(rule, values)
+    return _of_mask(rule, values, facts, plan([rule], facts, policy.schema_map))
+
+
+def _of_mask(
+    rule: Rule, values: FactValues, facts: StatementFacts, masking: Masking
+) -> Finding | None:
+    """Return what a rule masks, or that it cannot and refuses."""
+    if masking.obstacle is None and not any(masking.columns):
+        return None
+    finding = found(rule, values)
+    if masking.obstacle is None:
+        assert facts.output is not UNKNOWN
+        named = [
+            f"{column.name[:_NAME_LENGTH]} {how.value}"
+            for column, how in zip(facts.output, masking.columns, strict=True)
+            if how is not None
+        ]
+        return replace(finding, evidence=(*finding.evidence, ("masks", ", ".join(named))))
+    observed = rule.mode is Mode.OBSERVE
+    return replace(
+        finding,
+        action=Action.ALLOW if observed else max(Action.BLOCK, rule.action),
+        explanation=masking.obstacle,
+        evidence=(*finding.evidence, ("masks", "none: it cannot be masked")),
+        hint=HINT,
+    )
 
 
 def conclude(policy: Policy, findings: tuple[Finding, ...]) -> Judgement:
@@ -48,23 +92,6 @@ def conclude(policy: Policy, findings: tuple[Finding, ...]) -> Judgement:
     elif score >= policy.thresholds.flag:
         verdict = max(verdict, Action.FLAG)
     return Judgement(verdict, score, findings)
-
-
-def holds(rule: Rule, values: FactValues, *, opaque: bool) -> bool:
-    """Whether a rule holds, its exceptions aside: unknown counts as a match, except in ``unless``.
-
-    Of an opaque statement nearly all is unknown, and every rule would hold at once. So it is the
-    business of the rules on opaque statements; the others need certainty there.
-    """
-    truth = rule.when(values)
-    if truth is False or (truth is None and opaque and not rule.reads_opaque):
-        return False
-    return rule.unless is None or rule.unless(values) is not True
-
-
-def exempted_by(rule: Rule, values: FactValues) -> Exemption | None:
-    """Return the exception that applies for sure, if there is one."""
-    return next((one for one in rule.exemptions if one.unless(values) is True), None)
 
 
 def found(rule: Rule, values: FactValues) -> Finding:

@@ -25,7 +25,9 @@ from proxy.policy.satisfiable import outcomes
 from proxy.policy.schema import BudgetData, OverrideData, RuleData, RuleFile
 from proxy.policy.schema_map import build_schema_map
 from proxy.policy.yaml_marks import Document, Path, read_document
+from proxy.terms.column_class import ColumnClass
 from proxy.terms.finding import Action, Mode, Severity
+from proxy.terms.mask import How
 from proxy.terms.schema_map import SchemaMap
 
 if TYPE_CHECKING:
@@ -214,7 +216,8 @@ class _Loader:
         if self.problems:
             return None
         order = tuple(sorted(rules, key=lambda rule: rule.id))
-        return Policy(order, budgets, schema_map, version, thresholds, self.names, patterns)
+        masks = tuple(rule for rule in order if rule.mask is not None)
+        return Policy(order, budgets, schema_map, version, thresholds, self.names, patterns, masks)
 
     def _patterns(self) -> tuple[str, ...]:
         found: list[str] = []
@@ -267,8 +270,9 @@ class _Loader:
         changes = self._override(data.id)
         action = changes.action or data.action
         weight = data.weight if changes.weight is None else changes.weight
-        if action is None and weight == 0:
-            self._complain(at, "neither weight nor action, expected one of them")
+        mask = self._mask(at, data)
+        if action is None and weight == 0 and mask is None:
+            self._complain(at, "neither weight nor action nor mask, expected one of them")
         if when is None or (data.unless is not None and unless is None):
             return None
         if unless is not None:
@@ -292,7 +296,24 @@ class _Loader:
             reads_opaque=data.id.startswith(_OPAQUE_RULES),
             tags=tuple(data.tags),
             revision=data.revision,
+            mask=mask,
         )
+
+    def _mask(self, at: _Defined, data: RuleData) -> dict[ColumnClass, How] | None:
+        if data.mask is None:
+            return None
+        if data.weight or data.action is not None:
+            self._complain(at, "mask beside weight or action, expected a rule of its own", "mask")
+        parts = data.mask if isinstance(data.mask, list) else [data.mask]
+        found: dict[ColumnClass, How] = {}
+        for part in parts:
+            for name in part.classes:
+                if ColumnClass(name) in found:
+                    self._complain(at, f"class '{name}' is masked twice", "mask")
+                found[ColumnClass(name)] = How(part.how)
+        if not found:
+            self._complain(at, "mask is an empty list, expected classes and how", "mask")
+        return found
 
     def _can_matter(self, at: _Defined, when: Condition) -> bool:
         found = outcomes(when)

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
     from proxy.policy.conditions import Compiled
     from proxy.terms.budget import Budget
+    from proxy.terms.column_class import ColumnClass
     from proxy.terms.finding import Action, Mode, Severity
+    from proxy.terms.mask import How
     from proxy.terms.schema_map import SchemaMap
 
 
@@ -47,6 +49,7 @@ class Rule:
     reads_opaque: bool = False
     tags: tuple[str, ...] = ()
     revision: int = 1
+    mask: Mapping[ColumnClass, How] | None = None  # it masks, and refuses where it cannot
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ class Thresholds:
 class Policy:
     """Everything that decides. ``version``: 12 hex digits of the hash of all files.
 
+    ``masks``: the rules that mask.
     ``patterns``: the site's own, which budgets of ``Measure.PATTERN`` count.
     """
 
@@ -71,6 +75,7 @@ class Policy:
     thresholds: Thresholds = field(default_factory=Thresholds)
     lists: Mapping[str, frozenset[str]] = field(default_factory=dict)
     patterns: tuple[str, ...] = ()
+    masks: tuple[Rule, ...] = ()
 
     @property
     def bytes_per_subject(self) -> int:

@@ -23,7 +23,8 @@ ModeName = Literal["observe", "enforce"]
 SeverityName = Literal["info", "low", "medium", "high", "critical"]
 Status = Literal["sandbox", "test", "stable", "deprecated"]
 MeasureName = Literal[
-    "distinct_subjects", "rows", "bytes", "statements", "questions", "canaries",
+    "distinct_subjects", "rows", "bytes", "statements", "questions", "telling_errors",
+    "canaries",
     "nir", "rpps", "phone", "email", "iban", "pattern",
 ]  # fmt: skip
 ClassName = Literal["none", "key", "quasi", "identity", "health"]
@@ -56,8 +57,22 @@ class Documented(Strict):
     revision: int = Field(default=1, ge=1)
 
 
+class MaskData(Strict):
+    """Which columns are masked in results, by class, and how.
+
+    ``partial`` leaves the first character or the year, ``hash`` a pseudonym, ``whole`` nothing.
+    """
+
+    classes: list[Literal["key", "quasi", "identity", "health"]] = Field(min_length=1)
+    how: Literal["whole", "partial", "hash"]
+
+
 class RuleData(Documented):
-    """One rule: holds for a statement, then adds its weight, and may ask for an action."""
+    """One rule: holds for a statement, then adds its weight, and may ask for an action.
+
+    One with ``mask`` masks columns of the results instead, and refuses a statement where a masked
+    column is more than given as it is.
+    """
 
     scope: Literal["statement"] = "statement"
     when: ConditionData
@@ -65,6 +80,7 @@ class RuleData(Documented):
     weight: Weight = 0
     action: ActionName | None = None
     mode: ModeName = "enforce"
+    mask: MaskData | list[MaskData] | None = None
     explain: Text
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from proxy.terms.budget import Method
     from proxy.terms.facts import StatementFacts
     from proxy.terms.finding import Judgement
+    from proxy.terms.mask import How
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +142,14 @@ class Released:
 
 
 @dataclass(frozen=True, slots=True)
+class Masked:
+    """So many values of a result went to the frontend masked."""
+
+    how: How
+    values: int
+
+
+@dataclass(frozen=True, slots=True)
 class WasCut:
     """A running result was ended because this budget was spent."""
 
@@ -230,6 +239,7 @@ Command = (
     | Judged
     | Analysed
     | Released
+    | Masked
     | WasCut
     | CatalogRead
     | LoggedIn

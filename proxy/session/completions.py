@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from proxy.errors import WireError
-from proxy.session.commands import Released
+from proxy.session.commands import Masked, Released
 from proxy.session.pending import (
     BindPending,
     ExecutePending,
@@ -104,6 +104,9 @@ class Completions:
         rows, size = result.take_counts()
         if rows or size:
             self._state.out.append(Released(result.plan.method, rows, size))
+        if result.mask is not None and result.mask.masker is not None:
+            counts = result.mask.masker.take_counts()
+            self._state.out += [Masked(how, count) for how, count in counts.items()]
 
     def _take_effect(self, facts: StatementFacts, portal: Portal | None) -> None:
         state = self._state

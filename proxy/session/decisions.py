@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from proxy.audit.record import AuditRecord, Charged, RecordKind
 from proxy.policy import judge
 from proxy.policy.drift import DISCLOSING
+from proxy.policy.masking import HINT, masking_of
 from proxy.session.commands import Analysed, Emit, InternalFault, Judged, WasCut
 from proxy.session.refusal import Refusal, by_budget, by_error, by_finding, by_spent
 from proxy.terms.budget import Method
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from proxy.session.results import Result
     from proxy.sql import Catalog
     from proxy.terms.budget import Budget
+    from proxy.terms.mask import Masking
     from proxy.terms.order import WorkOrder
     from proxy.terms.principal import Principal
 
@@ -61,6 +63,27 @@ class Decisions:
         self._order_of = order_of
         self._context = context
         self._session_id = session_id
+        self.hides = False  # a mask was in force for some statement: texts may tell what it hides
+
+    def masking_of(self, facts: StatementFacts) -> Masking | None:
+        """Return what is to be masked of a statement's result; None: nothing of any."""
+        context = self._context
+        if not context.policy.masks or not context.enforces or self._order_of(facts) is not None:
+            return None
+        masking = masking_of(context.policy, self.principal, facts)
+        self.hides |= masking is not None and masking.reaches
+        return masking
+
+    def unmaskable(
+        self, rule: str, obstacle: str, facts: StatementFacts, out: list[Command]
+    ) -> Refusal:
+        """Tell that a result cannot be masked, and return what to say in its place."""
+        finding = Finding(
+            rule, "Mask that does not fit", Severity.MEDIUM, Action.BLOCK, 0, obstacle, hint=HINT
+        )
+        record = self._cut_record(finding, facts, None)
+        out.append(Emit(record))
+        return by_finding(record.finding_id, finding, 0)
 
     def facts_of(
         self,
@@ -93,6 +116,7 @@ class Decisions:
         """Judge the statements of one message; the strongest verdict is that of all of them."""
         worst = PASSES
         for facts in statements:
+            self.masking_of(facts)
             judgement, failed = self._judge(facts, out)
             out.append(Judged(facts, judgement))
             blocks = judgement.verdict >= Action.BLOCK

@@ -10,14 +10,16 @@ from proxy.meter.ledger import Charge
 from proxy.meter.plan import BY_BYTES, FREE
 from proxy.meter.side_text import disclosed_bytes
 from proxy.session.bound_keys import named_keys
+from proxy.session.masks import Masks, masked
 from proxy.session.pending import (
     DescribePending,
     ExecutePending,
     FunctionPending,
     QueryPending,
 )
+from proxy.session.refusal import Refusal, by_error
 from proxy.session.results import Result, copied_columns, plan_result
-from proxy.terms.facts import Kind, StatementFacts
+from proxy.terms.facts import CopyFormat, Kind, StatementFacts
 from proxy.terms.finding import Action
 from proxy.wire.backend import decode_row_description
 from proxy.wire.frames import Frame, Piece, Run
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
     from proxy.session.cutting import Cutting
     from proxy.session.names import Names
     from proxy.session.pending import Pending
-    from proxy.session.refusal import Refusal
     from proxy.session.state import State
     from proxy.session.statements import Portal
     from proxy.terms.budget import Budget
@@ -45,6 +46,7 @@ class Metering:
         self._state = state
         self._names = names
         self._cutting = cutting
+        self.masks = Masks(state)
         self._tail = b""  # of a row in pieces
 
     # what a result will cost
@@ -57,7 +59,7 @@ class Metering:
             case QueryPending():
                 facts = self._running(head)
                 if head.described:  # a result that the statement does not have by itself
-                    head.result = self._result(BY_BYTES)
+                    head.result = self._undescribed(facts)
                 else:
                     head.result = self._planned(facts, columns, None)
                 head.described = True
@@ -83,16 +85,19 @@ class Metering:
         if not isinstance(head, QueryPending | ExecutePending):
             raise WireError(f"CopyOutResponse does not answer {type(head).__name__}")
         if facts.kind is not Kind.COPY_OUT:
-            head.result = self._result(BY_BYTES)
+            head.result = self._undescribed(facts)
             return
         columns = copied_columns(facts, state.catalog)
-        plan = plan_result(facts, columns, state.catalog, named_keys(facts))
+        mask = self.masks.plan(facts, columns, facts.copy_format or CopyFormat.OTHER)
+        masked = () if mask is None else mask.hows
+        plan = plan_result(facts, columns, state.catalog, named_keys(facts), masked)
         head.result = Result(
             state.context,
             state.account_for(facts, columns),
             plan,
             copy_format=facts.copy_format,
             columns=len(columns),
+            mask=mask,
         )
 
     def result_of(self, head: Pending) -> Result:
@@ -106,10 +111,10 @@ class Metering:
                 head.result = self._portal_result(head, self._state.registry.portals.get(name))
                 return head.result
             case FunctionPending():
-                head.result = head.result or self._result(BY_BYTES)
+                head.result = head.result or self._undescribed(self._running(head))
                 return head.result
             case QueryPending():
-                head.result = self._result(BY_BYTES)
+                head.result = self._undescribed(self._running(head))
                 return head.result
             case _:
                 raise WireError(f"a row does not answer {type(head).__name__}")
@@ -123,7 +128,7 @@ class Metering:
                 return portal.result
         elif portal is not None and not facts.reads_subjects:
             return self._result(FREE)
-        return self._result(BY_BYTES)
+        return self._undescribed(facts)
 
     def _planned(
         self, facts: StatementFacts, columns: Sequence[ResultColumn], portal: Portal | None
@@ -131,9 +136,17 @@ class Metering:
         parameters = portal.parameters if portal is not None else ()
         formats = portal.parameter_formats if portal is not None else ()
         fixed = named_keys(facts, parameters, formats)
-        plan = plan_result(facts, columns, self._state.catalog, fixed)
         state = self._state
-        return Result(state.context, state.account_for(facts, columns), plan)
+        mask = self.masks.plan(facts, columns)
+        masked = () if mask is None else mask.hows
+        plan = plan_result(facts, columns, state.catalog, fixed, masked)
+        return Result(state.context, state.account_for(facts, columns), plan, mask=mask)
+
+    def _undescribed(self, facts: StatementFacts) -> Result:
+        """Return the result of what nobody described: it may give anything."""
+        state = self._state
+        mask = self.masks.undescribed(facts)
+        return Result(state.context, state.account, BY_BYTES, mask=mask)
 
     def _result(self, plan: ChargePlan) -> Result:
         return Result(self._state.context, self._state.account, plan)
@@ -161,8 +174,12 @@ class Metering:
         """Rows, COPY data or the result of a function: release what fits, cut at the rest."""
         state = self._state
         result = self.result_of(head)
+        leaving = self._leaving(shape, head, result)
+        if isinstance(leaving, Refusal):
+            self._cutting.begin(leaving)
+            return
         try:
-            budget = self._content_of(shape)
+            budget = self._content_of(shape, leaving)
             end = 0
             if budget is None:
                 end, budget = self._admit(shape, result)
@@ -171,23 +188,39 @@ class Metering:
         except Exception as error:  # noqa: BLE001 - fail closed
             refusal = state.decisions.failed("meter", error, self._running(head), state.out)
             if refusal is None:
-                state.to_frontend(shape.raw)
+                state.to_frontend(leaving)
             else:
                 self._cutting.begin(refusal)
             return
-        if end:
-            state.to_frontend(shape.raw if end == len(shape.raw) else shape.raw[:end])
+        if end == len(shape.raw):
+            state.to_frontend(leaving)
+        elif end:
+            state.to_frontend(masked(result, shape.raw[:end], shape.tag))
         if budget is None:
             self._tell_overruns(head, result)
         elif not self._spent(budget, self._running(head), result):
             result.stop_charging()
-            state.to_frontend(shape.raw[end:])
+            state.to_frontend(masked(result, shape.raw[end:], shape.tag))
 
-    def _content_of(self, shape: Frame | Run | Piece) -> Budget | None:
+    def _leaving(
+        self, shape: Frame | Run | Piece, head: Pending, result: Result
+    ) -> bytes | Refusal:
+        """Return what leaves if the budgets allow it, masked where a rule says so."""
+        if result.mask is None:
+            return shape.raw
+        state, facts = self._state, self._running(head)
+        try:
+            return self.masks.leaving(shape, result, facts)
+        except WireError:
+            raise
+        except Exception as error:  # noqa: BLE001 - no value leaves that should be masked
+            refusal = state.decisions.failed("meter", error, facts, state.out)
+            return refusal or by_error(state.context.new_id())
+
+    def _content_of(self, shape: Frame | Run | Piece, octets: bytes) -> Budget | None:
         """Look into all of this before any of it leaves; return the budget that forbids it."""
         if not self._state.context.inspects:
             return None
-        octets = shape.raw
         if isinstance(shape, Piece):  # something may stand where two pieces meet
             octets = octets if shape.first else self._tail + octets
             canaries = self._state.context.canaries
@@ -240,7 +273,7 @@ class Metering:
 
     def admits_notice(self, fields: Mapping[str, bytes]) -> bool:
         """Charge a NoticeResponse; whether it may leave."""
-        return self._charge_text(fields) is None
+        return self.masks.admits_notice(fields) and self._charge_text(fields) is None
 
     def admits_notification(self, octets: bytes) -> bool:
         """Look at a NotificationResponse; whether it may leave."""
@@ -276,6 +309,8 @@ class Metering:
         result = self._result(BY_BYTES)
         try:
             budget = self._charge_content(octets)
+            if budget is None and size_bytes:
+                budget = state.account.admit(Charge(telling_errors=1), state.now)
             if budget is None:
                 budget = result.admit_text(size_bytes, state.now)
         except Exception as error:  # noqa: BLE001 - fail closed

@@ -27,7 +27,9 @@ from proxy.session.statements import (
     run_by,
     unknown_name,
 )
+from proxy.terms.column_class import ColumnClass
 from proxy.terms.facts import Kind, StatementFacts
+from proxy.terms.unknown import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -199,9 +201,19 @@ def _reads_as(facts: StatementFacts, inner: StatementFacts) -> StatementFacts:
         unknown_functions=facts.unknown_functions | inner.unknown_functions,
         subject_functions=facts.subject_functions | inner.subject_functions,
         side_doors=facts.side_doors | inner.side_doors,
+        used_classes=facts.used_classes
+        | inner.used_classes
+        | (_given(inner) if facts.kind is Kind.CREATE_TABLE_AS else frozenset()),
         stages=facts.stages and inner.reads_subjects,
         shape=None,
     )
+
+
+def _given(facts: StatementFacts) -> frozenset[ColumnClass]:
+    """Return all classes of what a statement gives."""
+    if facts.output is UNKNOWN:
+        return frozenset({ColumnClass.UNKNOWN})
+    return frozenset[ColumnClass]().union(*(column.classes for column in facts.output))
 
 
 def _made_before(statements: Sequence[StatementFacts], name: str) -> Prepared | None:

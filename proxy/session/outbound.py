@@ -171,7 +171,7 @@ class Outbound:
         fields = decode_fields(shape.raw[5:])
         if fields.get("V", fields.get("S", b"")) in _HARD:
             state.failed_hard = True
-            state.to_frontend(shape.raw)
+            state.to_frontend(self._metering.masks.text(shape.tag, shape.raw, fields))
             return
         head = state.pending[0] if state.pending else None
         if isinstance(head, OwnQueryPending):
@@ -206,7 +206,9 @@ class Outbound:
             answer: bytes = refusal.answer(raw)
             return answer
         spent = self._metering.charge_error(fields)
-        return raw if spent is None else spent.to_error()
+        if spent is not None:
+            return spent.to_error()
+        return self._metering.masks.text(Tag.ERROR_RESPONSE, raw, fields)
 
     # before the first ReadyForQuery
 

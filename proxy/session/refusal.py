@@ -101,7 +101,7 @@ def by_finding(finding_id: str, finding: Finding | None, score: int) -> Refusal:
         REFUSED,
         f"query refused: {finding.explanation}",
         f"Rule {finding.rule}, finding {finding_id}.",
-        _HINT,
+        finding.hint or _HINT,
     )
 
 

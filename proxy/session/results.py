@@ -16,11 +16,13 @@ from proxy.wire.backend import ResultColumn, Tag
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from proxy.mask.plan import MaskPlan
     from proxy.meter.ledger import Account
     from proxy.session.context import Context
     from proxy.sql import Catalog
     from proxy.terms.budget import Budget
     from proxy.terms.facts import OutputColumn, StatementFacts
+    from proxy.terms.mask import How
     from proxy.wire.frames import Run
 
 _TEXT_OID: Final = 25
@@ -29,7 +31,8 @@ _TEXT_OID: Final = 25
 class Result:
     """Charges the rows of one result under one plan.
 
-    ``rows`` and ``size_bytes`` count what was released since they were last taken.
+    ``rows`` and ``size_bytes`` count what was released since they were last taken; ``mask`` is what
+    becomes of them then. None: they leave as they are.
     """
 
     def __init__(
@@ -40,8 +43,10 @@ class Result:
         *,
         copy_format: CopyFormat | None = None,
         columns: int = 0,
+        mask: MaskPlan | None = None,
     ) -> None:
         self.plan = plan
+        self.mask = mask
         self.rows = 0
         self.size_bytes = 0
         self._account = account.for_result(plan.classes, plan.relations)
@@ -121,6 +126,7 @@ def plan_result(
     columns: Sequence[ResultColumn],
     catalog: Catalog | None,
     fixed: Sequence[tuple[str, bytes]],
+    masked: Sequence[How | None] = (),
 ) -> ChargePlan:
     """Return how the rows of a statement are charged.
 
@@ -128,7 +134,7 @@ def plan_result(
     """
     if not facts.returns_rows and facts.opaque is None:
         return BY_BYTES if any(one.table_oid for one in columns) or columns else FREE
-    return plan_charge(facts, columns, catalog, fixed)
+    return plan_charge(facts, columns, catalog, fixed, masked)
 
 
 def copied_columns(facts: StatementFacts, catalog: Catalog | None) -> tuple[ResultColumn, ...]:

@@ -175,6 +175,7 @@ def _facts(
         changes_session=reading.changes_session,
         creates=frozenset(reading.creates),
         creates_clean=not any(reading.made.get(made, True) for made in reading.creates),
+        used_classes=frozenset(reading.used),
         cursor=outline.cursor,
         holds=outline.holds,
         prepared=outline.prepared,
@@ -197,6 +198,8 @@ def _output(column: Named) -> OutputColumn:
         value.sources,
         value.key_space,
         identifies=value.tells_who,
+        also=value.also,
+        is_one_column=value.place is not None,
     )
 
 

@@ -42,6 +42,11 @@ def is_safe_encoding(encoding: str) -> bool:
     return _plain(encoding) in _CODECS
 
 
+def codec_of(encoding: str) -> str | None:
+    """Return Python's name of a ``client_encoding`` that can be read; None: it cannot."""
+    return _CODECS.get(_plain(encoding))
+
+
 def decode_text(raw: bytes, encoding: str) -> str:
     """Return the text of ``raw`` in PostgreSQL's ``encoding``.
 

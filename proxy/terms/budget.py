@@ -21,6 +21,7 @@ class Measure(StrEnum):
     BYTES = "bytes"
     STATEMENTS = "statements"  # those that read subject relations
     QUESTIONS = "questions"  # those of them whose result names nobody: a bit or a number each
+    TELLING_ERRORS = "telling_errors"  # errors and notices that quote what was not sent
     CANARIES = "canaries"  # planted subjects that no work ever touches, in any form
     # what identifies people, counted in whatever leaves
     NIR = "nir"

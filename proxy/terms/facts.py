@@ -137,6 +137,15 @@ class OutputColumn:
     sources: frozenset[Column] = frozenset()
     key_space: str | None = None  # set when it is a subject key, DIRECT
     identifies: bool = False  # what tells a subject went into it, whatever its class is
+    also: frozenset[ColumnClass] = frozenset()  # classes less sensitive that are in it as well
+    is_one_column: bool = False  # the values are those of one stored column, and no others
+
+    @property
+    def classes(self) -> frozenset[ColumnClass]:
+        """All classes that are in it; of a constant, none."""
+        if self.provenance is Provenance.NONE:
+            return frozenset()
+        return self.also | {self.column_class}
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +191,8 @@ class StatementFacts:
     row_bound_slot: int | None = None
     estimated_rows: int | None = None  # by the planner, of this very text; None: it was not asked
     folds: bool | Unknown = False
+    # of columns that are compared, computed with, ordered by, written; not only given as they are
+    used_classes: frozenset[ColumnClass] = frozenset()
     side_doors: frozenset[SideDoor] = frozenset()
     stages: bool = False  # copies subjects' data into a relation that is no subject relation
     stages_keys: bool = False  # copies subject keys there: whose a value beside them is, is known

@@ -43,6 +43,7 @@ class Finding:
     weight: int
     explanation: str  # one sentence without literals
     evidence: tuple[tuple[str, str], ...] = ()  # (fact, value) pairs that decided
+    hint: str = ""  # what the frontend may do instead; "": the usual
 
 
 @dataclass(frozen=True, slots=True)

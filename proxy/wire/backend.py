@@ -59,13 +59,14 @@ _PARTS: Final = 3  # name, value, and nothing behind the second zero byte
 
 @dataclass(frozen=True, slots=True)
 class ResultColumn:
-    """One field of a RowDescription. ``format``: 0 text, 1 binary."""
+    """One field of a RowDescription. ``format``: 0 text, 1 binary; ``modifier``: -1 is none."""
 
     name: str
     table_oid: int
     attribute_number: int
     type_oid: int
     format: int
+    modifier: int = -1
 
 
 def decode_row_description(body: bytes) -> tuple[ResultColumn, ...]:
@@ -80,8 +81,8 @@ def decode_row_description(body: bytes) -> tuple[ResultColumn, ...]:
         for _ in range(count):
             end = body.index(b"\0", at)
             name = body[at:end].decode("latin-1")
-            table, attribute, type_oid, _, _, form = _COLUMN.unpack_from(body, end + 1)
-            columns.append(ResultColumn(name, table, attribute, type_oid, form))
+            table, attribute, type_oid, _, modifier, form = _COLUMN.unpack_from(body, end + 1)
+            columns.append(ResultColumn(name, table, attribute, type_oid, form, modifier))
             at = end + 1 + _COLUMN.size
     except (ValueError, struct.error) as error:
         raise WireError("RowDescription is cut short") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pytest
@@ -214,3 +215,40 @@ def test_wrong_rules_explain_nothing(vigie: Callable[..., Done], tmp_path: Path)
 
     assert (done.status, done.out) == (1, "")
     assert done.err == f"{tmp_path}: no rule files, expected a folder with *.yaml\n"
+
+
+MASK = """\
+format: 1
+rules:
+  - id: EX510
+    title: Pseudonyms
+    severity: info
+    when: {role: {is: app}}
+    mask: [{classes: [identity], how: hash}, {classes: [quasi], how: whole}]
+    explain: shows pseudonyms
+    why: Who it is, is not their question.
+"""
+
+
+def test_masks_are_shown_by_column(vigie: Callable[..., Done], tmp_path: Path) -> None:
+    """How each is masked, what is charged then, and why a statement cannot be masked."""
+    site = tmp_path / "site"
+    shutil.copytree(SITE, site)
+    (site / "masks.yaml").write_text(MASK)
+
+    def explained(sql: str) -> dict[str, Any]:
+        done = vigie("explain", "--site", str(site), "--role", "app", "--json", sql)
+        return dict(json.loads(done.out)["statements"][0])
+
+    given = explained("select id, last_name, sex from lab.patient where id = 1")
+    used = explained("select id from lab.patient where last_name = 'X'")
+
+    assert [one["carries"].partition("; ")[2] for one in given["columns"]] == [
+        "",
+        "masked: hash",
+        "masked: whole",
+    ]
+    assert given["verdict"] == "allow"
+    assert given["charge"] == "rows only, no subject is disclosed"
+    assert used["verdict"] == "block"
+    assert "uses masked columns (identity)" in used["findings"][0]["explanation"]

@@ -68,6 +68,7 @@ def test_the_document_lists_exactly_the_declared_metrics(metrics: Metrics) -> No
         ("vigie_subjects_charged_total", {"budget": "EX202"}),
         ("vigie_budget_usage_ratio", {"budget": "EX201", "role": "secretary"}),
         ("vigie_rows_total", {"method": "keys"}),
+        ("vigie_masked_values_total", {"how": "hash"}),
         ("vigie_opaque_statements_total", {"reason": "syntax"}),
         ("vigie_internal_errors_total", {"where": "meter"}),
         ("vigie_upstream_errors_total", {"reason": "refused"}),

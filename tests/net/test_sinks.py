@@ -21,6 +21,7 @@ from proxy.session import commands as c
 from proxy.terms.budget import Budget, Measure, Method
 from proxy.terms.facts import Disagreement, Kind, StatementFacts
 from proxy.terms.finding import Action, Finding, Judgement, Mode, Severity
+from proxy.terms.mask import How
 from proxy.terms.principal import Principal
 
 if TYPE_CHECKING:
@@ -143,6 +144,7 @@ def test_a_disk_that_is_full_is_told_until_it_is_not(sinks: Sinks, log: AuditLog
     ("command", "name", "labels"),
     [
         (c.Released(Method.KEYS, 3, 640), "vigie_rows_total", {"method": "keys"}),
+        (c.Masked(How.HASH, 3), "vigie_masked_values_total", {"how": "hash"}),
         (c.Released(Method.ROWS, 3, 640), "vigie_result_bytes_total", {}),
         (c.Analysed("miss", 0.001), "vigie_facts_cache_total", {"outcome": "miss"}),
         (c.Analysed("exact", 0.001), "vigie_analysis_seconds_count", {}),

@@ -104,7 +104,7 @@ BAD_FILES = [
     ),
     (
         RULE_150.replace("    action: block\n", ""),
-        "3:5: neither weight nor action, expected one of them",
+        "3:5: neither weight nor action nor mask, expected one of them",
     ),
     (RULE_150.replace(": block", ": blockk"), "7:13: 'action' is 'blockk', did you mean 'block'?"),
     (

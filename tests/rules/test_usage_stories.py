@@ -37,6 +37,7 @@ class Teller:
             rows=step.get("rows", 0),
             statements=step.get("questions", 0),
             questions=step.get("questions", 0),
+            telling_errors=step.get("telling_errors", 0),
             canaries=step.get("canaries", 0),
         )
         stopped = self._account.admit(charge, now)

@@ -34,7 +34,8 @@ def read_create_as(reading: Reading, body: Node) -> Outline:
 
 def read_view(reading: Reading, body: Node) -> Outline:
     """Return the outline of CREATE VIEW; its query is read for what it calls."""
-    read_query(reading, body.get("query", {}), None)
+    result = read_query(reading, body.get("query", {}), None)
+    reading.use(*(column.value for column in result.columns))
     made = created(reading, body.get("view", {}))
     reading.creates.add(made)
     reads = reading.subject_relations or reading.unknown_relations or reading.unknown_functions

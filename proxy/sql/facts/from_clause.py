@@ -259,6 +259,8 @@ def _read_join(reading: Reading, body: Node, scope: Scope) -> tuple[list[Named],
     else:
         read_outer_join(reading, on, inner, *sides)
     using = _using_columns(body, left, right)
+    if body.get("isNatural") and any(column.name == "*" for column in (*left, *right)):
+        reading.use(*(column.value for column in (*left, *right)))
     visible = _merge_using(reading, using, left, right, sides) if using else [*left, *right]
     return _aliased_join(body, scope, first, visible, left_members | right_members)
 
@@ -296,6 +298,7 @@ def _merge_using(
     merged: list[Named] = []
     for name in using:
         one, two = _find(left, name), _find(right, name)
+        reading.use(one, two)
         if one.key_space and two.key_space:
             link(reading, one, two, sides)
         if sides is None:

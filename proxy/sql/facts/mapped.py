@@ -26,7 +26,8 @@ def mapped_call(
     _occur(reading, mapped, nodes, values)
     if not mapped.columns:
         return UNKNOWN_VALUE
-    return Value(Provenance.DERIVED, most_sensitive(mapped.columns.values()))
+    worst = most_sensitive(mapped.columns.values())
+    return Value(Provenance.DERIVED, worst, also=frozenset(mapped.columns.values()) - {worst})
 
 
 def mapped_columns(

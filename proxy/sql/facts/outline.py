@@ -78,6 +78,7 @@ def make_relation(reading: Reading, into: Node, outline: Outline) -> Outline:
     relation: Node = into.get("rel", {})
     made = created(reading, relation)
     values = [column.value for column in outline.output]
+    reading.use(*values)
     staged = note_staging(reading, [made], [Put(None, value) for value in values])
     reading.creates.add(made)
     reading.made[made] = staged or reading.stages_keys

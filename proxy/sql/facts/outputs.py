@@ -54,7 +54,9 @@ def value_of(reading: Reading, node: Node | None, scope: Scope) -> Value:
     kind, body = unwrap(node)
     match kind:
         case "ColumnRef":
-            return _column(reading, body, scope)
+            value = _column(reading, body, scope)
+            reading.use(value)
+            return value
         case "FuncCall":
             return _call(reading, body, scope)
         case "SubLink":
@@ -70,7 +72,9 @@ def value_of(reading: Reading, node: Node | None, scope: Scope) -> Value:
         case "TypeCast":
             return derive(value_of(reading, body.get("arg"), scope))
         case "A_Indirection":
-            return _indirection(reading, body, scope)
+            value = _indirection(reading, body, scope)
+            reading.use(value)
+            return value
         case "A_ArrayExpr" | "RowExpr" | "List" | "CoalesceExpr" | "MinMaxExpr" | "BoolExpr":
             inner = body.get("elements") or body.get("args") or body.get("items") or ()
             return combine(_each(reading, inner, scope))
@@ -247,9 +251,10 @@ def _sublink(reading: Reading, body: Node, scope: Scope) -> Value:
     if reading.level.counts:
         reading.level.contributes |= result.contributes
     given = combine(column.value for column in result.columns)
+    if body.get("subLinkType") == "EXISTS_SUBLINK":
+        return combine(result.outer)  # alone it is one bit; by row it spells out
+    reading.use(given)
     match body.get("subLinkType"):
-        case "EXISTS_SUBLINK":
-            return combine(result.outer)  # alone it is one bit; by row it spells out
         case "ARRAY_SUBLINK":
             return fold(given)
         case "ANY_SUBLINK" | "ALL_SUBLINK":
@@ -263,7 +268,17 @@ def _query_value(reading: Reading, node: Node, scope: Scope) -> Value:
     result = reading.read_query(reading, node, scope)
     if reading.level.counts:
         reading.level.contributes |= result.contributes
-    return derive(combine(column.value for column in result.columns))
+    given = combine(column.value for column in result.columns)
+    reading.use(given)
+    return derive(given)
+
+
+def column_value(reading: Reading, node: Node, scope: Scope) -> Value:
+    """Return what a target carries; a column that is given as it is, is not used."""
+    reference = node.get("ColumnRef")
+    if reference is None:
+        return value_of(reading, node, scope)
+    return _column(reading, reference, scope)
 
 
 def read_targets(reading: Reading, targets: Sequence[Node], scope: Scope) -> tuple[Named, ...]:
@@ -276,7 +291,7 @@ def read_targets(reading: Reading, targets: Sequence[Node], scope: Scope) -> tup
         if star is not None:
             found.extend(star)
             continue
-        value = value_of(reading, node, scope)
+        value = column_value(reading, node, scope)
         found.append(Named(str(body.get("name") or column_name(node)), value))
     if len(found) > MAX_COLUMNS:  # the server refuses it; names of so many are not kept
         return (Named("*", combine(named.value for named in found)),)

@@ -15,7 +15,7 @@ from proxy.sql.facts.filters import (
 )
 from proxy.sql.facts.folding import fold_recursive
 from proxy.sql.facts.from_clause import read_from
-from proxy.sql.facts.outputs import read_targets, value_of
+from proxy.sql.facts.outputs import column_value, read_targets, value_of
 from proxy.sql.facts.probing import note_row_count
 from proxy.sql.facts.scope import Cte, Result, Scope
 from proxy.sql.facts.tree import Node, strings, unwrap, wrapped_children
@@ -59,7 +59,7 @@ def read_query(
             result = _read_values(reading, body, scope, level)
         else:
             result = _read_select(reading, body, scope, level)
-        level.row_counts += _read_tail(reading, body, scope)
+        level.row_counts += _read_tail(reading, body, scope, result.columns)
     finally:
         reading.level = outside
     result = _with_row_count(result, level)
@@ -76,16 +76,18 @@ def _with_row_count(result: Result, level: Level) -> Result:
     return result if level.aggregates and not level.grouped else replace(result, columns=columns)
 
 
-def _read_tail(reading: Reading, body: Node, scope: Scope) -> list[Value]:
+def _read_tail(reading: Reading, body: Node, scope: Scope, columns: Sequence[Named]) -> list[Value]:
     """Read what orders and bounds; return the values of subjects in LIMIT and OFFSET."""
     outside, mixes = reading.level, reading.mixes
     reading.level = reading.new_level(counts=False)
     for sort in body.get("sortClause", ()):
-        by = sort.get("SortBy", {})
-        value_of(reading, by.get("node"), scope)
+        _read_order(reading, sort.get("SortBy", {}).get("node"), scope, columns)
     limits = [value_of(reading, body.get(part), scope) for part in ("limitCount", "limitOffset")]
     for distinct in body.get("distinctClause", ()):
-        value_of(reading, distinct, scope)
+        if distinct:
+            _read_order(reading, distinct, scope, columns)
+        else:
+            reading.use(*(column.value for column in columns))
     for window in body.get("windowClause", ()):
         for child in wrapped_children(window.get("WindowDef", {})):
             value_of(reading, child, scope)
@@ -93,6 +95,48 @@ def _read_tail(reading: Reading, body: Node, scope: Scope) -> list[Value]:
     if not reading.unknown_functions and not reading.unknown_relations:
         reading.mixes = mixes
     return [note_row_count(reading, value) for value in limits if not value.tells_nothing]
+
+
+def _read_order(
+    reading: Reading, node: Node | None, scope: Scope, columns: Sequence[Named]
+) -> None:
+    """Read an expression of ORDER BY or DISTINCT ON, where outputs have numbers and names."""
+    if not node:
+        return
+    if _use_ordinal(reading, node, columns):
+        return
+    names = strings(node.get("ColumnRef", {}).get("fields", ()))
+    named = [column.value for column in columns if (column.name,) == names]
+    if named:
+        reading.use(*named)
+        column_value(reading, node, scope)
+    else:
+        value_of(reading, node, scope)
+
+
+def _use_ordinal(reading: Reading, node: Node, columns: Sequence[Named]) -> bool:
+    """Note the use of an output by its number; return whether the expression is one."""
+    constant = node.get("A_Const")
+    if constant is None or "ival" not in constant:
+        return False
+    values = [column.value for column in columns]
+    if all(value.tells_nothing for value in values):
+        return True
+    reading.use_literal(constant.get("location"))
+    number = int(constant["ival"].get("ival", 0))
+    if not any(column.name == "*" for column in columns):
+        values = values[number - 1 : number] if number > 0 else []
+    reading.use(*values)
+    return True
+
+
+def _use_groups(reading: Reading, groups: Sequence[Node], columns: Sequence[Named]) -> None:
+    """Note what GROUP BY uses by number; within grouping sets it may be any."""
+    for group in groups:
+        if "GroupingSet" in group:
+            reading.use(*(column.value for column in columns))
+        else:
+            _use_ordinal(reading, group, columns)
 
 
 def _read_select(reading: Reading, body: Node, scope: Scope, level: Level) -> Result:
@@ -108,6 +152,7 @@ def _read_select(reading: Reading, body: Node, scope: Scope, level: Level) -> Re
         # a mean beside a key may be the mean of one value
         level.splits_by_subject = True
         columns = read_targets(reading, targets, scope)
+    _use_groups(reading, body.get("groupClause", ()), columns)
     if body.get("havingClause"):
         read_conditions(reading, [body["havingClause"]], scope)
     if level.grouped and not level.groups_are_subjects and _any_sensitive(columns):
@@ -203,7 +248,14 @@ def _read_values(reading: Reading, body: Node, scope: Scope, level: Level) -> Re
 def _read_set_operation(reading: Reading, body: Node, scope: Scope) -> Result:
     left = read_query(reading, {"SelectStmt": body.get("larg", {})}, scope)
     right = read_query(reading, {"SelectStmt": body.get("rarg", {})}, scope)
+    _use_compared(reading, body, left, right)
     return unite_results(left, right)
+
+
+def _use_compared(reading: Reading, body: Node, *sides: Result) -> None:
+    """Note that UNION and its like, but for ALL, compare each row with the others."""
+    if body.get("op") != "SETOP_UNION" or not body.get("all"):
+        reading.use(*(column.value for side in sides for column in side.columns))
 
 
 def unite_results(left: Result, right: Result) -> Result:
@@ -273,13 +325,14 @@ def _read_recursive(reading: Reading, name: str, body: Node, select: Node, scope
     marked = tuple(
         Named(
             column.name,
-            Value(Provenance.DERIVED, column.value.column_class, _SELF),
+            Value(Provenance.DERIVED, column.value.column_class, _SELF, also=column.value.also),
         )
         for column in left.columns
     )
     before = Cte(_renamed(replace(left, columns=marked, contributes=frozenset()), body))
     inner.ctes[name] = before
     right = read_query(reading, {"SelectStmt": select.get("rarg", {})}, inner)
+    _use_compared(reading, select, left, right)
     united = unite_results(left, right)
     if not before.uses:
         return united

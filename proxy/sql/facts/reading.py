@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from proxy.sql.facts.scope import Result, Scope
     from proxy.sql.facts.tree import Node
     from proxy.sql.facts.value import Value
+    from proxy.terms.column_class import ColumnClass
     from proxy.terms.facts import KeyFilter, SideDoor
     from proxy.terms.relation import Relation
     from proxy.terms.schema_map import SchemaMap
@@ -88,6 +89,8 @@ class Reading:
     tests_parts: bool = False  # compares a computed part of an identity
     spells_rows: bool = False  # an identity says how many rows there are, or how long it takes
     tests_order: bool = False  # compares an identity by order or pattern
+    # classes of columns that are more than given as they are: compared, computed with, ordered by
+    used: set[ColumnClass] = field(default_factory=set)
     mixes: bool = False  # a row may hold values of several subjects of one occurrence
     stages: bool = False
     stages_keys: bool = False
@@ -112,6 +115,12 @@ class Reading:
         """Return a level for a query inside of the present one."""
         self.levels += 1
         return Level(self.levels, counts=counts)
+
+    def use(self, *values: Value) -> None:
+        """Note that what these carry decides about rows, or goes into another value."""
+        for value in values:
+            if not value.tells_nothing:
+                self.used |= value.classes
 
     def use_literal(self, location: int | None, how: str = "value") -> None:
         """Note that some fact depends on the literal at this byte."""

@@ -47,6 +47,12 @@ class Value:
     key_space: str | None = None  # of a DIRECT subject key
     place: Place | None = None  # of a DIRECT column
     identifies: bool = False
+    also: frozenset[ColumnClass] = frozenset()  # classes less sensitive that are in it as well
+
+    @property
+    def classes(self) -> frozenset[ColumnClass]:
+        """All classes that are in it; of a constant, none."""
+        return frozenset() if self.tells_nothing else self.also | {self.column_class}
 
     @property
     def tells_nothing(self) -> bool:
@@ -87,12 +93,21 @@ def combine(values: Iterable[Value]) -> Value:
         provenance = Provenance.UNKNOWN
     elif Provenance.FOLDED in kinds:
         provenance = Provenance.FOLDED
+    worst = most_sensitive(value.column_class for value in carrying)
     return Value(
         provenance,
-        most_sensitive(value.column_class for value in carrying),
+        worst,
         _union(carrying),
         identifies=any(value.tells_who for value in carrying),
+        also=_others(carrying, worst),
     )
+
+
+def _others(values: list[Value], worst: ColumnClass) -> frozenset[ColumnClass]:
+    if len(values) == 1:
+        return values[0].also
+    found = {value.column_class for value in values}.union(*(value.also for value in values))
+    return frozenset(found - {worst})
 
 
 def _union(values: list[Value]) -> frozenset[Column]:

@@ -124,6 +124,7 @@ def _read_insert(
         result = reading.read_query(reading, body["selectStmt"], scope)
     level.counts = counts
     values = [column.value for column in result.columns]
+    reading.use(*values)
     puts = puts_of_insert(reading, body, written, values)
     conflict: Node = body.get("onConflictClause", {})
     if returns or conflict.get("targetList"):
