@@ -34,9 +34,11 @@ def main(arguments: Sequence[str]) -> int:
     try:
         with (
             prove.opened() as planted,
-            prove.running_vigie(planted.laboratory, shapes=options.shapes) as vigie,
+            prove.running_vigie(
+                planted.laboratory, shapes=options.shapes, masks=options.masks
+            ) as vigie,
         ):
-            ground = Ground(planted, vigie)
+            ground = Ground(planted, vigie, 0 if options.masks else prove.BUDGET)
             for done in range(0, options.sequences, _BATCH):
                 count = min(_BATCH, options.sequences - done)
                 _say(f"sequences {done} to {done + count}, --seed {first + done}")
@@ -86,6 +88,9 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
         "--shapes",
         action="store_true",
         help="refuse by the shape of statements as shipped; else the budgets alone hold",
+    )
+    parser.add_argument(
+        "--masks", action="store_true", help="mask every patient, with no budget: none may arrive"
     )
     return parser.parse_args(arguments)
 

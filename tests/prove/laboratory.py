@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import shutil
 import signal
 import tempfile
@@ -29,6 +30,25 @@ overrides:
   EX201: {limit: %d, why: small enough to be exceeded by a few statements}
 %s"""
 _SHAPE: Final = "  %s: {mode: observe, why: the budget alone shall hold}\n"
+# Every rule only says what it sees, and budgets are out of reach: the masks alone hold.
+_MASKED_SITE: Final = """\
+format: 1
+rules:
+  - id: EX599
+    title: Nothing of anybody
+    severity: info
+    when: {role: {matches: "prove_*"}}
+    mask: {classes: [identity, quasi, health], how: whole}
+    explain: shows nobody
+    why: The masks alone shall hold.
+overrides:
+  EX201: {limit: 1000000, why: the masks alone shall hold}
+  EX202: {limit: 1000000000, why: the masks alone shall hold}
+  EX203: {limit: 1000000, why: the masks alone shall hold}
+  EX204: {limit: 1000000, why: the masks alone shall hold}
+"""
+_OBSERVED: Final = "  %s: {mode: observe, why: the masks alone shall hold}\n"
+_RULE_ID: Final = re.compile(r"^  - id: (EX[0-9]+)$", re.MULTILINE)
 _IDENTITIES: Final = """
 delete from lab.audit where id > 120;
 delete from lab.resultat_urgent where id > 100000120;
@@ -138,20 +158,38 @@ class KeptVigie(VigieProcess):
 
 
 @contextmanager
-def running_vigie(laboratory: Laboratory, *, shapes: bool = False) -> Iterator[KeptVigie]:
-    """Start a Vigie; ``shapes``: the rules on the shape of statements refuse as shipped."""
+def running_vigie(
+    laboratory: Laboratory, *, shapes: bool = False, masks: bool = False
+) -> Iterator[KeptVigie]:
+    """Start a Vigie.
+
+    ``shapes``: the rules on the shape of statements refuse as shipped. ``masks``: no rule and no
+    budget stands in the way of anybody, and all that is of a patient is masked.
+    """
     with tempfile.TemporaryDirectory(prefix="vigie-prove-") as name:
         folder = Path(name)
         site = folder / "site"
         shutil.copytree(SITE, site)
-        observed = "" if shapes else "".join(_SHAPE % rule for rule in _SHAPES)
-        (site / "prove.yaml").write_text(_SITE % (BUDGET, observed))
+        if masks:
+            text = _MASKED_SITE + "".join(_OBSERVED % rule for rule in _shipped_rules())
+        else:
+            observed = "" if shapes else "".join(_SHAPE % rule for rule in _SHAPES)
+            text = _SITE % (BUDGET, observed)
+        (site / "prove.yaml").write_text(text)
         process = KeptVigie(laboratory.port, folder, site=site)
         process.start()
         try:
             yield process
         finally:
             process.stop()
+
+
+def _shipped_rules() -> list[str]:
+    """Return the ids of all rules that are shipped."""
+    texts = [path.read_text("utf-8") for path in (SITE.parents[1] / "base").glob("*.yaml")]
+    rules = [text[text.index("rules:") :].partition("budgets:")[0] for text in texts
+             if "rules:" in text]  # fmt: skip
+    return [found for text in rules for found in _RULE_ID.findall(text)]
 
 
 def examine(vigie: VigieProcess) -> None:

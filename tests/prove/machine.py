@@ -173,7 +173,7 @@ class Machine(RuleBasedStateMachine):
         """The promise."""
         for books in self._books:
             told = "".join(f"\n  {gain}" for gain in books.gains)
-            assert len(books.patients) <= BUDGET, f"received {len(books.patients)}:{told}"
+            assert len(books.patients) <= self.ground.most, f"received {len(books.patients)}:{told}"
 
     def teardown(self) -> None:
         """Leave the database as it was, and see that Vigie is well."""
@@ -209,11 +209,14 @@ class Machine(RuleBasedStateMachine):
 class Ground:
     """What sequences run on: the laboratory, and the port that they connect to.
 
-    ``vigie`` None: they go to the database itself.
+    ``vigie`` None: they go to the database itself. ``most``: how many patients may arrive.
     """
 
-    def __init__(self, laboratory: PlantedLaboratory, vigie: KeptVigie | None) -> None:
+    def __init__(
+        self, laboratory: PlantedLaboratory, vigie: KeptVigie | None, most: int = BUDGET
+    ) -> None:
         self.laboratory = laboratory
+        self.most = most
         self.restart = None if vigie is None else vigie.restart
         self._vigie = vigie
         self.counts: collections.Counter[str] = collections.Counter()
@@ -234,7 +237,7 @@ class Ground:
         self.counts["rows"] += books.rows
         self.counts.update(f"error {code}" for code in books.errors)
         self.counts["patients"] += len(books.patients)
-        self.counts["budgets spent"] += len(books.patients) == BUDGET
+        self.counts["budgets spent"] += len(books.patients) == self.most
 
     def totals(self) -> dict[str, int]:
         """Return the totals without the kinds of errors."""
