@@ -30,7 +30,7 @@ BPCHAR: Final = 1042
 TEXT: Final = 25
 _TEXTS: Final = frozenset({19, TEXT, BPCHAR, 1043})  # name, text, char(n), varchar(n)
 _STARS: Final = "***"
-_LABEL: Final = "h:"  # no NIR, phone number or name of a person has it
+_LABEL: Final = b"h:"  # no NIR, phone number or name of a person has it
 _HASH_CHARACTERS: Final = 13  # of 5 bits; with the label it fits into a column for a NIR
 _HASH_WIDTH: Final = len(_LABEL) + _HASH_CHARACTERS
 _PERSON: Final = b"vigie mask"  # no other hash under the same key is equal
@@ -93,7 +93,7 @@ def _text_masker(how: How, kind: Kind, secret: bytes) -> Masker | None:
     width = kind.width
     if width is not None and width < _HASH_WIDTH:
         return None
-    return lambda value: _fitted(_pseudonym(value, kind.codec, secret), kind)
+    return _pseudonyms(kind, secret)
 
 
 def _first_left(value: bytes, kind: Kind, stars: bytes) -> bytes:
@@ -106,25 +106,40 @@ def _first_left(value: bytes, kind: Kind, stars: bytes) -> bytes:
     return _fitted(text[0] + _STARS, kind)
 
 
-def _pseudonym(value: bytes, codec: str, secret: bytes) -> str:
-    # the same in every client_encoding, and whether or not it is padded
-    with contextlib.suppress(UnicodeDecodeError):  # what cannot be read is hashed as it is
-        value = value.decode(codec).encode()
-    digest = _hash(value.rstrip(b" "), secret, 10)
-    return _LABEL + base64.b32encode(digest).decode().lower()[:_HASH_CHARACTERS]
+def _pseudonyms(kind: Kind, secret: bytes) -> Masker:
+    begun = _begun(secret, 10)
+    recodes = kind.codec != "utf-8"
+    width = kind.width or 0
+    padding = b" " * (width - _HASH_WIDTH) if kind.type_oid == BPCHAR else b""
+
+    def masked(value: bytes) -> bytes:
+        # the same in every client_encoding, and whether or not it is padded
+        if recodes:
+            with contextlib.suppress(UnicodeDecodeError):  # what cannot be read is hashed as it is
+                value = value.decode(kind.codec).encode()
+        digest = begun.copy()
+        digest.update(value.rstrip(b" "))
+        return _LABEL + base64.b32encode(digest.digest())[:_HASH_CHARACTERS].lower() + padding
+
+    return masked
 
 
-def _hash(value: bytes, secret: bytes, size: int) -> bytes:
-    return hashlib.blake2b(value, digest_size=size, key=secret, person=_PERSON).digest()
+def _begun(secret: bytes, size: int) -> hashlib.blake2b:
+    """Return a hash under the secret that nothing was given to yet."""
+    return hashlib.blake2b(digest_size=size, key=secret, person=_PERSON)
 
 
 def _uuid_masker(kind: Kind, secret: bytes) -> Masker:
+    begun = _begun(secret, 16)
+
     def masked(value: bytes) -> bytes | None:
         try:
             known = UUID(bytes=value) if kind.form == _BINARY else UUID(value.decode("ascii"))
         except ValueError:
             return None
-        digest = bytearray(_hash(known.bytes, secret, 16))
+        hashed = begun.copy()
+        hashed.update(known.bytes)
+        digest = bytearray(hashed.digest())
         digest[6] = digest[6] & 0x0F | 0x80  # version 8: a form of one's own
         digest[8] = digest[8] & 0x3F | 0x80
         found = UUID(bytes=bytes(digest))
