@@ -203,6 +203,15 @@ ROWS: Final[tuple[tuple[str, tuple[Panel, ...]], ...]] = (
                 "complete the schema map.",
                 stacked=True,
             ),
+            lines(
+                "Masked values",
+                rate("vigie_masked_values_total", by="how"),
+                "{{how}}",
+                "ops",
+                "Values released masked a second, by how. When there are none although masked roles "
+                "work: look whether the rules still name these roles.",
+                stacked=True,
+            ),
         ),
     ),
     (

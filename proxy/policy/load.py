@@ -19,15 +19,14 @@ from proxy.errors import ConfigurationError
 from proxy.policy.budgets import BudgetReader, is_for_all_others
 from proxy.policy.conditions import ConditionReader, comparisons_of, compile_condition
 from proxy.policy.facts_view import FACTS
+from proxy.policy.mask_data import read_mask
 from proxy.policy.policy import Exemption, Policy, Rule, Thresholds
 from proxy.policy.problems import suggest, validate
 from proxy.policy.satisfiable import outcomes
 from proxy.policy.schema import BudgetData, OverrideData, RuleData, RuleFile
 from proxy.policy.schema_map import build_schema_map
 from proxy.policy.yaml_marks import Document, Path, read_document
-from proxy.terms.column_class import ColumnClass
 from proxy.terms.finding import Action, Mode, Severity
-from proxy.terms.mask import How
 from proxy.terms.schema_map import SchemaMap
 
 if TYPE_CHECKING:
@@ -270,7 +269,7 @@ class _Loader:
         changes = self._override(data.id)
         action = changes.action or data.action
         weight = data.weight if changes.weight is None else changes.weight
-        mask = self._mask(at, data)
+        mask = read_mask(data, self._teller(at))
         if action is None and weight == 0 and mask is None:
             self._complain(at, "neither weight nor action nor mask, expected one of them")
         if when is None or (data.unless is not None and unless is None):
@@ -298,22 +297,6 @@ class _Loader:
             revision=data.revision,
             mask=mask,
         )
-
-    def _mask(self, at: _Defined, data: RuleData) -> dict[ColumnClass, How] | None:
-        if data.mask is None:
-            return None
-        if data.weight or data.action is not None:
-            self._complain(at, "mask beside weight or action, expected a rule of its own", "mask")
-        parts = data.mask if isinstance(data.mask, list) else [data.mask]
-        found: dict[ColumnClass, How] = {}
-        for part in parts:
-            for name in part.classes:
-                if ColumnClass(name) in found:
-                    self._complain(at, f"class '{name}' is masked twice", "mask")
-                found[ColumnClass(name)] = How(part.how)
-        if not found:
-            self._complain(at, "mask is an empty list, expected classes and how", "mask")
-        return found
 
     def _can_matter(self, at: _Defined, when: Condition) -> bool:
         found = outcomes(when)
