@@ -42,7 +42,9 @@ if TYPE_CHECKING:
 
 RULES: Final = Path(__file__).resolve().parents[1] / "rules"
 # What only feeds the metrics; tests of the metrics look at it.
-FOR_METRICS: Final = frozenset({"Analysed", "Judged", "Released", "CatalogRead", "LoggedIn"})
+FOR_METRICS: Final = frozenset(
+    {"Analysed", "Attributed", "Judged", "Released", "CatalogRead", "LoggedIn"}
+)
 SECRET: Final = "abcd"
 CATALOG_MESSAGES: Final = own_messages(CATALOG_QUERY)
 PATH_MESSAGES: Final = own_messages(SESSION_QUERY)

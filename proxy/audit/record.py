@@ -126,6 +126,8 @@ def _principal(principal: Principal) -> dict[str, str]:
         "address": principal.address,
         "application_name": redact(principal.application_name),
         "certificate": principal.certificate.subject if principal.certificate else "",
+        "end_user": principal.behalf.end_user,
+        "application": principal.behalf.application,
     }
 
 

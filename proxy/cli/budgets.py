@@ -14,7 +14,7 @@ from proxy.cli.wording import word_window
 from proxy.errors import ConfigurationError
 from proxy.meter.book import Book
 from proxy.meter.ledger import Ledger, tally_name
-from proxy.meter.lines import Usage, usage_of
+from proxy.meter.lines import Usage, usage_of, whose_of
 from proxy.net import clock
 from proxy.settings.load import MEMORY
 from proxy.stores.moments import resume
@@ -103,7 +103,7 @@ def _show(found: list[Usage]) -> None:
     rows += [
         [
             one.budget,
-            " ".join(value for _, value in one.group if value) or "everyone",
+            " ".join(value for _, value in whose_of(one) if value) or "everyone",
             one.measure.value.replace("_", " "),
             str(one.used),
             "none" if one.limit is None else str(one.limit),
@@ -131,6 +131,7 @@ def _as_json(one: Usage) -> dict[str, Any]:
         "budget": one.budget,
         "measure": one.measure.value,
         "per": dict(one.group),
+        "bound": one.bound,
         "used": one.used,
         "limit": one.limit,
         "window_seconds": one.window_seconds,

@@ -268,7 +268,9 @@ class Ledger:
             Grouping.END_USER: end_user,
             Grouping.APPLICATION: application,
         }
-        return Account(self, budgets, groups, principal.role)
+        is_bound = bool(end_user)
+        fitting = [one for one in budgets if one.bound is None or one.bound is is_bound]
+        return Account(self, fitting, groups, principal.role)
 
     def order_account(self, order_id: str, role: str, budget: Budget) -> Account:
         """Return the account of a work order, which all who act under it share."""
@@ -373,6 +375,8 @@ def tally_name(budget: Budget, group: Iterable[tuple[str, str]]) -> str:
     said: dict[str, object] = {"measure": budget.measure.value, "per": dict(group)}
     if budget.limit is None:
         said["distinct"] = False
+    if budget.bound is not None:
+        said["bound"] = budget.bound
     if budget.classes:
         said["classes"] = sorted(budget.classes)
     if budget.relations:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from proxy.terms.budget import Budget, Measure
+from proxy.terms.budget import Budget, Grouping, Measure
 from proxy.terms.finding import Action
 
 if TYPE_CHECKING:
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from proxy.meter.book import AnyTally
     from proxy.meter.window import Window
 
+UNBOUND: Final = "(unbound)"
+_SAID: Final = frozenset({Grouping.END_USER.value, Grouping.APPLICATION.value})
 STATEMENT_SECONDS: Final = 1 << 31  # a statement's own budget never comes back
 
 
@@ -33,6 +35,15 @@ class Usage:
     window_seconds: int = 0
     group: tuple[tuple[str, str], ...] = ()
     frees: tuple[int, int] | None = None
+    bound: bool | None = None  # it counts only what is done for named end users, or only the rest
+
+
+def whose_of(usage: Usage) -> list[tuple[str, str]]:
+    """Return for whom a usage is, by grouping, as people read it: nobody named is unbound."""
+    shown = [(name, value or (UNBOUND if name in _SAID else "")) for name, value in usage.group]
+    if usage.bound is not None and Grouping.END_USER.value not in dict(usage.group):
+        shown.append((Grouping.END_USER.value, "(any)" if usage.bound else UNBOUND))
+    return shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +102,7 @@ def usage_of(line: Line, now: float) -> Iterator[Usage]:
             budget.window_seconds,
             line.group,
             None if frees is None else (frees[0], math.ceil(frees[1] - now)),
+            budget.bound,
         )
 
 

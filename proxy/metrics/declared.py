@@ -90,6 +90,12 @@ STATEMENTS: Final = Declaration(
     "Statements judged, by verdict (in observe mode: recorded, not carried out) and kind.",
     {"verdict": tuple(VERDICTS.values()), "kind": tuple(Kind)},
 )
+ATTRIBUTED: Final = Declaration(
+    "vigie_attributed_statements_total",
+    Type.COUNTER,
+    "Statements about subjects, of roles that are believed to say for whom: whether they did.",
+    {"naming": ("named", "unnamed", "too_many")},
+)
 FINDINGS: Final = Declaration(
     "vigie_findings_total",
     Type.COUNTER,

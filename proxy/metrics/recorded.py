@@ -78,6 +78,7 @@ class Metrics:
         self._refused = counters(declared.REFUSED)
         self._ended = counters(declared.ENDED)
         self._statements = counters(declared.STATEMENTS)
+        self._attributed = counters(declared.ATTRIBUTED)
         self._findings = counters(declared.FINDINGS)
         self._cuts = counters(declared.CUTS)
         self._rows = counters(declared.ROWS)
@@ -204,6 +205,10 @@ class Metrics:
     def statements(self, verdict: Action, kind: Kind, count: int) -> None:
         """Count statements that were judged alike."""
         self._statements.child(declared.VERDICTS[verdict], kind).inc(count)
+
+    def attributed(self, naming: str) -> None:
+        """Count a statement of who may say for whom it is: named, unnamed, or too_many."""
+        self._attributed.child(naming).inc()
 
     def finding(self, finding: Finding, verdict: Action) -> None:
         """Count a finding under the verdict of its statement."""

@@ -88,6 +88,8 @@ class Sinks:
                     metrics.opaque(facts.opaque)
                 for disagreement in facts.disagreements:
                     metrics.disagreement(disagreement)
+            case c.Attributed(naming):
+                metrics.attributed(naming)
             case c.Analysed(cached, seconds):
                 metrics.facts_cache(cached)
                 metrics.analysis(seconds)

@@ -62,6 +62,7 @@ class BudgetReader:
                 per=per,
                 classes=frozenset(map(ColumnClass, data.classes or ())),
                 relations=frozenset(map(relation_of, relations)),
+                bound=data.bound,
                 slows_from_percent=None if slow is None else slow.from_percent,
                 slows_by_seconds=0.0 if slow is None else float(slow.by_seconds),
             )
@@ -120,7 +121,8 @@ class BudgetReader:
 
 def is_for_all_others(data: BudgetData) -> bool:
     """Whether a budget bounds the subjects of whoever no budget names, and all of them."""
-    counts_all = Measure(data.measure) is Measure.SUBJECTS and not (data.classes or data.relations)
+    narrowed = data.classes or data.relations or data.bound is not None
+    counts_all = Measure(data.measure) is Measure.SUBJECTS and not narrowed
     return counts_all and data.roles is None and data.per in (["role"], "everyone")
 
 

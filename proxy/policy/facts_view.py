@@ -92,6 +92,9 @@ def _boolean(doc: str, read: _Read, *, observed: bool = False) -> Fact:
 
 _DISAGREEMENTS: Final = ("functions", "kind", "planner", "relations", "statement_count")
 
+FOR_WHOM: Final = frozenset({"end_user", "application", "bound"})
+"""The facts that say for whom a statement is."""
+
 FACTS: Final[Mapping[str, Fact]] = {
     "kind": _text("what the statement is", lambda f, _: f.kind.value, Kind),
     "relations": _set(
@@ -200,6 +203,19 @@ FACTS: Final[Mapping[str, Fact]] = {
     "database": _text("database of the session", lambda _, p: p.database),
     "application_name": _text(
         "as announced; never proof of anything", lambda _, p: p.application_name
+    ),
+    "end_user": _text(
+        "for whom it acts, as a principal says that the policy believes; absent for nobody named",
+        lambda _, p: p.behalf.end_user or None,
+    ),
+    "application": _text(
+        "through which application, as a principal says that the policy believes; else absent",
+        lambda _, p: p.behalf.application or None,
+    ),
+    "bound": _boolean(
+        "an end user was named, by a principal that the policy believes",
+        lambda _, p: bool(p.behalf.end_user),
+        observed=True,
     ),
     "address": _text(
         "of the frontend, without port; unix: and the user id for a Unix socket",

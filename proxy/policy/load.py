@@ -14,12 +14,14 @@ from hashlib import sha256
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
-from proxy.content.detectors import compile_pattern
 from proxy.errors import ConfigurationError
 from proxy.policy.budgets import BudgetReader, is_for_all_others
 from proxy.policy.conditions import ConditionReader, comparisons_of, compile_condition
-from proxy.policy.facts_view import FACTS
+from proxy.policy.end_users import lacks_trust, read_trust
+from proxy.policy.facts_view import FACTS, FOR_WHOM
 from proxy.policy.mask_data import read_mask
+from proxy.policy.overrides import misplaced
+from proxy.policy.patterns import read_patterns
 from proxy.policy.policy import Exemption, Policy, Rule, Thresholds
 from proxy.policy.problems import suggest, validate
 from proxy.policy.satisfiable import outcomes
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from proxy.policy.conditions import Condition
+    from proxy.terms.behalf import Trust
     from proxy.terms.budget import Budget
 
 SUBJECT_RELATIONS: Final = "subject_relations"  # a list that the schema map fills
@@ -103,6 +106,7 @@ class _Loader:
     thresholds: _Defined | None = None
     schema_map: _Defined | None = None
     names: dict[str, frozenset[str]] = field(default_factory=dict)
+    asked: set[str] = field(default_factory=set)  # facts, by any condition
     unreadable: bool = False
     salvaged: set[str] = field(default_factory=set)  # names that files with problems define
 
@@ -208,27 +212,49 @@ class _Loader:
         budgets = tuple(
             budget for defined in self.budgets.values() for budget in self._budget(defined)
         )
+        trusts = self._trusts()
+        self._check_trusts(trusts)
         thresholds = self._thresholds()
-        patterns = self._patterns()
+        patterns = tuple(
+            pattern
+            for file in self.files
+            for pattern in read_patterns(file.data.patterns, file.document, self.problems)
+        )
         self._check_overrides()
         self._check_whole()
         if self.problems:
             return None
         order = tuple(sorted(rules, key=lambda rule: rule.id))
-        masks = tuple(rule for rule in order if rule.mask is not None)
-        return Policy(order, budgets, schema_map, version, thresholds, self.names, patterns, masks)
+        return Policy(
+            order,
+            budgets,
+            schema_map,
+            version,
+            thresholds,
+            self.names,
+            patterns,
+            masks=tuple(rule for rule in order if rule.mask is not None),
+            trusts=trusts,
+            asks_for_whom=not FOR_WHOM.isdisjoint(self.asked),
+        )
 
-    def _patterns(self) -> tuple[str, ...]:
-        found: list[str] = []
+    def _trusts(self) -> tuple[Trust, ...]:
+        found: list[Trust] = []
         for file in self.files:
-            for index, pattern in enumerate(file.data.patterns):
-                found.append(pattern)
-                try:
-                    compile_pattern(pattern)
-                except ConfigurationError as error:
-                    at = file.document.at(("patterns", index))
-                    self.problems += [f"{at}: {problem}" for problem in error.problems]
+            for index, data in enumerate(file.data.end_users):
+                at = _Defined(file, ("end_users", index), data)
+                roles = self._of_list(at, data.roles, "roles")
+                found.append(read_trust(data, roles, found, self._teller(at)))
         return tuple(found)
+
+    def _check_trusts(self, trusts: tuple[Trust, ...]) -> None:
+        """Complain of budgets that count by names that nobody says."""
+        if self.problems:
+            return
+        for defined in self.budgets.values():
+            for budget in self._budget(defined)[:1]:
+                if (found := lacks_trust(budget, trusts)) is not None:
+                    self._complain(defined, *found)
 
     def _check_whole(self) -> None:
         """Complain of what no single file lacks. Only of files that could all be read."""
@@ -252,7 +278,10 @@ class _Loader:
 
     def _condition(self, at: _Defined, value: Any, *inside: str) -> Condition | None:
         reader = ConditionReader(at.file.document, self.names, self.problems)
-        return reader.read(value, (*at.path, *inside))
+        found = reader.read(value, (*at.path, *inside))
+        if found is not None:
+            self.asked.update(one.fact for one in comparisons_of(found))
+        return found
 
     def _rule(self, at: _Defined, exemptions: Mapping[str, tuple[Exemption, ...]]) -> Rule | None:
         data: RuleData = at.value
@@ -347,22 +376,10 @@ class _Loader:
 
     def _check_overrides(self) -> None:
         for name, at in self.overrides.items():
-            given = at.value.model_fields_set - {"why"}
-            if name in self.rules:
-                misplaced = given & {"limit", "window_seconds", "limits"}
-            elif name in self.budgets:
-                misplaced = given & {"weight", "mode"}
-            elif name in self.salvaged:
+            if name in self.salvaged:
                 continue
-            else:
-                hint = suggest(name, [*self.rules, *self.budgets])
-                self._complain(at, f"override of unknown id '{name}', {hint}", key=True)
-                continue
-            for one in sorted(misplaced):
-                kind = "rule" if name in self.rules else "budget"
-                self._complain(at, f"'{one}' does not go with a {kind}", one, key=True)
-            if not given:
-                self._complain(at, "changes nothing, expected action, weight, mode or limit")
+            for what, inside in misplaced(name, at.value, self.rules, self.budgets):
+                self._complain(at, what, *filter(None, (inside,)), key=inside != "")
 
     def _budget(self, at: _Defined) -> tuple[Budget, ...]:
         relations = self._of_list(at, at.value.relations, "relations")

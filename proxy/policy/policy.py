@@ -10,10 +10,12 @@ if TYPE_CHECKING:
     from datetime import date
 
     from proxy.policy.conditions import Compiled
+    from proxy.terms.behalf import Trust
     from proxy.terms.budget import Budget
     from proxy.terms.column_class import ColumnClass
     from proxy.terms.finding import Action, Mode, Severity
     from proxy.terms.mask import How
+    from proxy.terms.principal import Principal
     from proxy.terms.schema_map import SchemaMap
 
 
@@ -76,6 +78,8 @@ class Policy:
     lists: Mapping[str, frozenset[str]] = field(default_factory=dict)
     patterns: tuple[str, ...] = ()
     masks: tuple[Rule, ...] = ()
+    trusts: tuple[Trust, ...] = ()  # whose word of for whom they act is believed
+    asks_for_whom: bool = False  # some condition asks for whom a statement is
 
     @property
     def bytes_per_subject(self) -> int:
@@ -83,13 +87,26 @@ class Policy:
         return self.schema_map.bytes_per_subject
 
     def budgets_for(self, role: str) -> tuple[Budget, ...]:
-        """Return the budgets of a role: for each kind those naming it, else those for all."""
+        """Return the budgets of a role: for each kind those naming it, else those for all.
+
+        Those that count by names only if the role is believed on them, from some address.
+        """
+        believed = {name for one in self.trusts if role in one.roles for name in one.said}
         found: list[Budget] = []
         for kind in dict.fromkeys(budget.kind for budget in self.budgets):
             same = [budget for budget in self.budgets if budget.kind == kind]
+            if not same[0].said_names <= believed:
+                continue
             own = [budget for budget in same if role in budget.roles]
             found.extend(own or (budget for budget in same if not budget.roles))
         return tuple(found)
+
+    def trust_in(self, principal: Principal) -> Trust | None:
+        """Return whether and where a principal says for whom it acts; None: it is not believed."""
+        for trust in self.trusts:
+            if principal.role in trust.roles and trust.takes(principal.address):
+                return trust
+        return None
 
     @property
     def named_roles(self) -> frozenset[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
 from proxy.policy.conditions import OPERATORS, WORDS
 from proxy.policy.facts_view import FACTS, Fact, FactType
@@ -30,7 +30,11 @@ MeasureName = Literal[
 ClassName = Literal["none", "key", "quasi", "identity", "health"]
 ConditionData = Annotated[Any, WithJsonSchema({_MARK: True})]
 Weight = Annotated[int, Field(ge=0, le=100)]
-GroupingName = Literal["role", "address", "certificate", "relation"]
+GroupingName = Literal["role", "address", "certificate", "end_user", "application", "relation"]
+CommentKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.~-]{1,63}$")]
+SettingName = Annotated[
+    str, Field(pattern=r"^(application_name|[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)+)$")
+]
 Seconds = Annotated[int, Field(gt=0, le=31 * 86400)]
 # how much in how long: {1 min: 20, 1 h: 300, 30 d: 5000}
 Span = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,6} ?(s|min|h|d)$")]
@@ -95,7 +99,8 @@ class BudgetData(Documented):
     """One budget. ``roles`` absent: whoever no other budget of the kind names.
 
     Either ``limits``, by window, or one ``limit`` with its ``window_seconds``; a budget per
-    statement has a ``limit`` alone.
+    statement has a ``limit`` alone. ``bound``: only what is done for an end user who was named,
+    or only what is not.
     """
 
     measure: MeasureName
@@ -105,6 +110,7 @@ class BudgetData(Documented):
         default=None, min_length=1
     )
     relations: list[Text] | ListName | None = None
+    bound: bool | None = None
     limits: Limits | None = None
     window_seconds: Seconds | None = None
     limit: int | None = Field(default=None, ge=0)
@@ -133,6 +139,29 @@ class ExceptionData(Strict):
     unless: ConditionData
     owner: Text
     expires: Day
+    why: Text
+
+
+class SourceData(Strict):
+    """Where a name is said: under a key of the comment, or by a setting of the session."""
+
+    comment: CommentKey | None = None
+    setting: SettingName | None = None
+
+    @model_validator(mode="after")
+    def _is_one(self) -> SourceData:
+        if (self.comment is None) == (self.setting is None):
+            raise ValueError("expected either comment or setting")
+        return self
+
+
+class EndUsersData(Strict):
+    """Roles that are believed when they say for whom they act, if they come from there."""
+
+    roles: list[Text] | ListName
+    addresses: list[Text] | None = Field(default=None, min_length=1)
+    end_user: SourceData | None = None
+    application: SourceData | None = None
     why: Text
 
 
@@ -191,6 +220,7 @@ class RuleFile(Strict):
     )
     exceptions: list[ExceptionData] = Field(default_factory=list)
     overrides: dict[Id, OverrideData] = Field(default_factory=dict)
+    end_users: list[EndUsersData] = Field(default_factory=list)
     thresholds: ThresholdsData | None = None
     schema_map: SchemaMapData | None = None
     patterns: list[Text] = Field(default_factory=list)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from proxy.meter.ledger import Charge
+from proxy.session.commands import Attributed
 from proxy.session.decisions import PASSES, Decision
 from proxy.terms.column_class import ColumnClass
 from proxy.terms.facts import Kind, StatementFacts
@@ -39,6 +40,8 @@ class Asking:
             return judged
         for facts in statements:
             if facts.kind not in _LATER and facts.reads_subjects:
+                if state.naming:
+                    state.out.append(Attributed(state.naming))
                 decision = self._charge(facts)
                 if decision is not PASSES:
                     return decision

@@ -81,6 +81,16 @@ def with_bound(
     return facts
 
 
+def bound_octets(
+    parameter: Parameter, parameters: Sequence[bytes | None], formats: Sequence[int]
+) -> bytes | None:
+    """Return the value of a parameter as it was sent, which a text is in either format.
+
+    Errors: ValueError, IndexError if there is none.
+    """
+    return _bound(parameter.number, parameters, formats)[0]
+
+
 def bound_text(
     parameter: Parameter, parameters: Sequence[bytes | None], formats: Sequence[int]
 ) -> str:

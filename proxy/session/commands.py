@@ -125,6 +125,16 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
+class Attributed:
+    """A statement about subjects came from who is believed to say for whom it is.
+
+    ``naming``: named, unnamed or too_many.
+    """
+
+    naming: str
+
+
+@dataclass(frozen=True, slots=True)
 class Analysed:
     """A text became facts. ``cached``: exact, template or miss."""
 
@@ -238,6 +248,7 @@ Command = (
     | Emit
     | Judged
     | Analysed
+    | Attributed
     | Released
     | Masked
     | WasCut

@@ -13,11 +13,13 @@ from proxy.session.pending import (
     QueryPending,
     SyncPending,
 )
-from proxy.session.state import IDLE
+from proxy.session.speaking import follow
+from proxy.session.state import ABORTED, IDLE
 from proxy.session.statements import Portal, unknown_name
 from proxy.terms.facts import Kind, StatementFacts
 
 if TYPE_CHECKING:
+    from proxy.session.followed_settings import FollowedSettings
     from proxy.session.names import Names
     from proxy.session.pending import Pending
     from proxy.session.results import Result
@@ -60,6 +62,9 @@ class Completions:
                 self.released(head.result or (portal.result if portal else None))
                 if portal is not None and not suspended:
                     self._take_effect(portal.facts, portal)
+                elif portal is not None and state.followed is not None:
+                    # a function was called for the row that was sent
+                    follow(state, self._names.resolve_now(portal.facts), portal)
                 state.pop()
             case _:
                 raise WireError(f"a statement completes, but {type(head).__name__} is first")
@@ -77,6 +82,8 @@ class Completions:
             self.released(head.result)
         state.pop()
         state.status = status
+        if state.followed is not None:
+            state.followed.ready(idle=status == IDLE, aborted=status == ABORTED)
         state.read_subjects = False
         if status == IDLE:
             state.registry.end_transaction()
@@ -111,6 +118,7 @@ class Completions:
     def _take_effect(self, facts: StatementFacts, portal: Portal | None) -> None:
         state = self._state
         ran = self._names.resolve_now(facts)
+        follow(state, ran, portal)
         state.registry.apply(facts, portal)
         state.read_subjects |= ran.reads_subjects and ran.kind is not Kind.SET
         database = state.reader.database
@@ -161,3 +169,9 @@ def may_change_session(facts: StatementFacts) -> bool:
     """Whether a statement may change how the next one is read: it says so, or runs any code."""
     runs_code = facts.kind in {Kind.DO, Kind.CALL} or bool(facts.unknown_functions)
     return facts.changes_session or runs_code or facts.opaque is not None
+
+
+def may_unsettle(facts: StatementFacts, followed: FollowedSettings | None) -> bool:
+    """Whether what follows may be read otherwise, or charged to others, once it is done."""
+    names_others = followed is not None and followed.concerns(facts)
+    return may_change_session(facts) or facts.changes_catalog or names_others

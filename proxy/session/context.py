@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from proxy.accel.lane_state import LaneCounts
     from proxy.content.canaries import CanaryWatch
     from proxy.content.detectors import ContentWatch
+    from proxy.meter.known_names import KnownNames
     from proxy.meter.ledger import Ledger
     from proxy.meter.walk import Walks
     from proxy.policy import Policy
@@ -61,6 +62,7 @@ class Context:
         orders: work orders that are in force.
         judgements: by principal, shape of the facts and row bound.
         walks: through tables, by principal.
+        known_names: that principals have given and were believed, by principal.
         plan_seconds: how long a plan is believed; 0: the planner is never asked.
         plans: (plan, when) by reader, catalog, and text or shape of the facts.
         canaries: what looks for planted subjects in what leaves; None: none are planted.
@@ -89,6 +91,7 @@ class Context:
         default_factory=lambda: TwoGenerations(_JUDGEMENTS_BYTES)
     )
     walks: TwoGenerations[str, Walks] = field(default_factory=lambda: TwoGenerations(_WALKS_BYTES))
+    known_names: dict[str, KnownNames] = field(default_factory=dict)
     plan_seconds: float = 0.0
     plans: TwoGenerations[Hashable, tuple[Plan | None, float]] = field(
         default_factory=lambda: TwoGenerations(_PLANS_BYTES)

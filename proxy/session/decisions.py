@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from proxy.session.context import Context
     from proxy.session.results import Result
     from proxy.sql import Catalog
+    from proxy.terms.behalf import Behalf
     from proxy.terms.budget import Budget
     from proxy.terms.mask import Masking
     from proxy.terms.order import WorkOrder
@@ -63,14 +64,20 @@ class Decisions:
         self._order_of = order_of
         self._context = context
         self._session_id = session_id
+        self._acting = principal  # with for whom
+
         self.hides = False  # a mask was in force for some statement: texts may tell what it hides
+
+    def act_for(self, behalf: Behalf) -> None:
+        """From now on judge and record what is done as done for these."""
+        self._acting = replace(self.principal, behalf=behalf)
 
     def masking_of(self, facts: StatementFacts) -> Masking | None:
         """Return what is to be masked of a statement's result; None: nothing of any."""
         context = self._context
         if not context.policy.masks or not context.enforces or self._order_of(facts) is not None:
             return None
-        masking = masking_of(context.policy, self.principal, facts)
+        masking = masking_of(context.policy, self._acting, facts)
         self.hides |= masking is not None and masking.reaches
         return masking
 
@@ -205,11 +212,13 @@ class Decisions:
         if order is not None:
             return Judgement(Action.ALLOW, 0, (_of_order(order),)), False
         known = self._context.judgements
-        key = (self.principal, (facts.shape, facts.keys_named), facts.row_bound)
+        # rules that do not ask for whom it is hold for all alike
+        principal = self._acting if self._context.policy.asks_for_whom else self.principal
+        key = (principal, (facts.shape, facts.keys_named), facts.row_bound)
         try:
             judgement = None if facts.shape is None else known.get(key)
             if judgement is None:
-                judgement = judge(self._context.policy, self.principal, facts)
+                judgement = judge(self._context.policy, principal, facts)
                 if facts.shape is not None:
                     known.put(key, judgement, _JUDGEMENT_BYTES)
         except Exception as error:  # noqa: BLE001 - fail closed
@@ -227,7 +236,7 @@ class Decisions:
             at=0.0,
             finding_id=context.new_id(),
             session_id=self._session_id,
-            principal=self.principal,
+            principal=self._acting,
             kind=RecordKind.CUT,
             verdict=finding.action,
             mode=context.mode,
@@ -248,7 +257,7 @@ class Decisions:
             at=0.0,
             finding_id=finding_id,
             session_id=self._session_id,
-            principal=self.principal,
+            principal=self._acting,
             kind=RecordKind.CONNECTION if starts else RecordKind.STATEMENT,
             verdict=judgement.verdict,
             mode=self._context.mode,

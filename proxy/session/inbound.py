@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Final
 from proxy.errors import WireError
 from proxy.session.asking import Asking
 from proxy.session.bound_keys import with_bound
-from proxy.session.commands import AskWorker
-from proxy.session.completions import may_change_session
+from proxy.session.completions import may_unsettle
 from proxy.session.decisions import PASSES, Decision
 from proxy.session.following import Following
 from proxy.session.large import EMPTY, Large
@@ -27,6 +26,7 @@ from proxy.session.pending import (
     QueryPending,
     SyncPending,
 )
+from proxy.session.reading import read_text
 from proxy.session.refusal import Refusal, malformed, missing, too_many
 from proxy.session.showing import Showing
 from proxy.session.statements import Portal, Prepared
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from proxy.session.commands import Command
     from proxy.session.names import Names
     from proxy.session.planning import Planning
+    from proxy.session.speaking import Speaking
     from proxy.session.state import State
 
 _READS: Final = frozenset({Kind.SELECT, Kind.FETCH, Kind.SHOW, Kind.EXPLAIN})
@@ -63,16 +64,22 @@ class Inbound:
     """Takes whole messages of the frontend, one by one, when nothing makes them wait."""
 
     def __init__(
-        self, state: State, names: Names, channel_binding: ChannelBinding, planning: Planning
+        self,
+        state: State,
+        names: Names,
+        channel_binding: ChannelBinding,
+        planning: Planning,
+        speaking: Speaking,
     ) -> None:
         self._state = state
         self._names = names
         self._channel_binding = channel_binding
         self._planning = planning
+        self._speaking = speaking
         self._large = Large(state, names)
         self._was_open = False  # an extended query, before this message
         self._asking = Asking(state)
-        self._showing = Showing(state)
+        self._showing = Showing(state, speaking)
         self._following = Following(state)
 
     def take(self, shape: Frame | Run | Piece) -> bool:
@@ -144,7 +151,7 @@ class Inbound:
             self._send_query(frame, text, (), state.doomed)
             return True
         command = replication_command(text) if state.is_walsender else None
-        statements = self._facts(text) if command is None else (command,)
+        statements = read_text(state, text) if command is None else (command,)
         if statements is None:
             return False
         resolved = self._names.resolve_ahead(statements)
@@ -157,6 +164,7 @@ class Inbound:
             return False
         resolved = self._planning.witnessed(text, resolved)
         statements = tuple(self._planning.witnessed(text, statements))
+        self._speaking.ahead(text, resolved)
         decision = self._asking.decide(self._following.add(text, resolved))
         if self._terminates(decision):
             return True
@@ -165,7 +173,7 @@ class Inbound:
         guarded = state.context.enforces and any(
             facts.returns_rows and facts.reads_subjects for facts in resolved
         )
-        unsettles = any(may_change_session(one) or one.changes_catalog for one in resolved)
+        unsettles = any(may_unsettle(one, state.followed) for one in resolved)
         self._send_query(
             frame, text, statements, decision.refusal, guarded=guarded, unsettles=unsettles
         )
@@ -214,7 +222,7 @@ class Inbound:
             state.to_backend(frame.raw if state.doomed is None else state.doomed.parse())
             return True
         name = as_backend(parse.statement)
-        statements = self._facts(parse.text)
+        statements = read_text(state, parse.text)
         if statements is None:
             return False
         facts = statements[0]
@@ -228,6 +236,7 @@ class Inbound:
                 state.segment_open = self._was_open
                 return False
             (facts,) = self._planning.witnessed(parse.text, [facts])
+            self._speaking.ahead(parse.text, [facts])
             decision = self._decide_quietly(facts)
             if self._terminates(decision):
                 return True
@@ -282,6 +291,7 @@ class Inbound:
             return
         (resolved,) = self._names.resolve_ahead([portal.facts])
         resolved = with_bound(resolved, bind.parameters, bind.formats)
+        self._speaking.ahead(prepared.text, [resolved])
         sent = (prepared.text, [resolved], bind.parameters, bind.formats)
         decision = self._asking.decide(self._following.add(*sent))
         if self._terminates(decision):
@@ -326,7 +336,7 @@ class Inbound:
         guarded = reads and state.context.enforces and state.doomed is None
         keeps_sync = guarded and (writes or state.segment_writes)
         copies = int(portal.facts.kind is Kind.COPY_IN and state.doomed is None)
-        unsettles = may_change_session(facts) or facts.changes_catalog
+        unsettles = may_unsettle(facts, state.followed)
         state.push(
             ExecutePending(
                 name, portal.facts, guarded, keeps_sync, unsettles, copies=copies, ends=copies
@@ -345,35 +355,6 @@ class Inbound:
         state.to_backend(frame.raw if decision.refusal is None else decision.refusal.query())
 
     # shared
-
-    def _facts(self, text: bytes) -> tuple[StatementFacts, ...] | None:
-        """Return the facts of a text; None: a worker has to read it first."""
-        state = self._state
-        if state.awaited != text:
-            task = state.context.analyser.parse_task(text, state.encoding)
-            if task is not None:
-                state.awaited, state.waits_for_worker = text, True
-                state.out.append(AskWorker(text, task))
-                return None
-        state.awaited = None
-        found = state.decisions.facts_of(
-            text, state.encoding, state.catalog, conforming=state.conforming, out=state.out
-        )
-        found = state.context.orders.with_own_text(found, text, state.encoding)
-        creates = {relation for facts in found for relation in facts.creates}
-        sets = any(facts.changes_session for facts in found)
-        catalog = state.catalog
-        if len(found) > 1 and (creates or sets) and catalog is not None:
-            # what the first changes, the next is read with
-            changed = catalog.with_tainted(creates)
-            found = state.decisions.facts_of(
-                text,
-                state.encoding,
-                changed.with_search_path(None) if sets else changed,
-                conforming=state.conforming,
-                out=state.out,
-            )
-        return found
 
     def _terminates(self, decision: Decision) -> bool:
         refusal = decision.refusal

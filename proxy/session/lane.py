@@ -18,7 +18,8 @@ from proxy.session.lane_book import BOOK_BYTES, KIND_NUMBERS, Book
 from proxy.session.pending import BindPending, ParsePending, QueryPending
 from proxy.session.phases import Phase
 from proxy.session.results import plan_result
-from proxy.session.state import IDLE
+from proxy.session.speaking import follow
+from proxy.session.state import ABORTED, IDLE
 from proxy.session.statements import Portal, Prepared, calls_code
 from proxy.sql.cache import TwoGenerations
 from proxy.terms.facts import Kind, StatementFacts
@@ -102,6 +103,9 @@ class Lane:
         """What was passed is answered, and names or the status of the transaction change."""
         state = self._state
         state.status = status
+        if state.followed is not None:
+            follow(state, known.facts, None)
+            state.followed.ready(idle=status == IDLE, aborted=status == ABORTED)
         if known.text is not None:
             self._keep_names(known, known.text)
         if status == IDLE:
@@ -158,7 +162,7 @@ class Lane:
         passing.is_open, passing.status = is_open, state.status
         if candidate is None or not is_open or self._book is None:
             return
-        if self._seen != (state.catalog, state.encoding):
+        if self._seen != (state.catalog, state.encoding) or self._is_about_names(candidate.facts):
             return
         head = _head_of(chunk)
         if head is None or not self._is_free(candidate.facts, head):
@@ -168,6 +172,13 @@ class Lane:
         kind = KIND_NUMBERS[candidate.facts.kind]
         known = accel.Known(candidate.facts, kind, head, candidate.makes, candidate.text)
         self._book.put(candidate.key, known, len(head) + len(candidate.text or b"") + _ENTRY_BYTES)
+
+    def _is_about_names(self, facts: StatementFacts) -> bool:
+        """Whether it has to be known for whom it is, or with which savepoint that is undone."""
+        state = self._state
+        if state.trust is None:
+            return False
+        return state.context.policy.asks_for_whom or bool(state.followed and facts.savepoint)
 
     def _candidate_of(self, key: Hashable) -> _Candidate | None:
         state = self._state
@@ -238,7 +249,7 @@ def _is_everyday(facts: StatementFacts) -> bool:
         and not facts.reads_subjects
         and not (facts.changes_session or facts.changes_catalog or facts.stages)
         and not facts.side_doors
-        and not facts.rolls_back_to
+        and not (facts.rolls_back_to or facts.settings)
     )
 
 

@@ -183,8 +183,8 @@ class Opening:
         )
         # as they came: how the backend reads them decides with which search_path it begins
         asked = sorted((key, value) for key, value in parameters.items() if key not in _NEUTRAL)
-        state.login(principal, Reader(role, principal.place, tuple(asked)))
         settings = _settings(parameters)
+        state.login(principal, Reader(role, principal.place, tuple(asked)), dict(settings))
         facts = _asks_for(startup, settings)
         if facts is not None and self._is_refused(facts):
             return

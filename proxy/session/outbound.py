@@ -23,6 +23,7 @@ from proxy.session.pending import (
     SyncPending,
 )
 from proxy.session.phases import ANSWERS, LOGIN, Phase
+from proxy.session.speaking import report
 from proxy.wire.backend import Tag, decode_fields, decode_key_data, decode_parameter_status
 from proxy.wire.encode import backend_key_data
 from proxy.wire.frames import Frame, Piece, Run
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from proxy.session.own_query import OwnQuery
     from proxy.session.pending import Pending
     from proxy.session.planning import Planning
+    from proxy.session.speaking import Speaking
     from proxy.session.state import State
 
 _AUTHENTICATION_OK: Final = bytes(4)
@@ -55,6 +57,7 @@ class Outbound:
         own: tuple[OwnQuery, Planning],
         *,
         channel_binding: ChannelBinding,
+        speaking: Speaking,
     ) -> None:
         self._state = state
         self._channel_binding = channel_binding
@@ -62,6 +65,7 @@ class Outbound:
         self._cutting = cutting
         self._completions = completions
         self._own_query, self._planning = own
+        self._speaking = speaking
 
     def take(self, shape: Frame | Run | Piece) -> None:
         """Take one message, or a run of rows. Errors: WireError if it may not come now."""
@@ -71,6 +75,8 @@ class Outbound:
         if state.phase is Phase.AUTHENTICATION:
             self._authentication(shape)
             return
+        if state.pending and state.trust is not None:
+            self._speaking.now(state.pending[0])
         match shape.tag:
             case Tag.PARAMETER_STATUS:
                 self._parameter_status(shape)
@@ -156,6 +162,7 @@ class Outbound:
             state.encoding = value
         elif name == "standard_conforming_strings":
             state.conforming = value == "on"
+        report(state, name, value, is_default=state.phase is Phase.AUTHENTICATION)
         if state.own_query or self._metering.admits_setting(value):
             state.to_frontend(shape.raw)
 
@@ -180,6 +187,8 @@ class Outbound:
         if isinstance(head, PlanPending):
             self._planning.take(shape, head)
             return
+        if state.followed is not None:
+            state.followed.failed()
         state.to_frontend(self._answer_error(shape.raw, fields, head))
         match head:
             case None | SyncPending():

@@ -9,6 +9,7 @@ from proxy.policy.drift import count_by_kind, find_drift
 from proxy.session.catalog_book import Need
 from proxy.session.commands import CatalogRead, InternalFault
 from proxy.session.pending import OwnQueryPending
+from proxy.session.speaking import answered, question
 from proxy.sql import CATALOG_QUERY, SESSION_QUERY, build_catalog
 from proxy.terms.facts import Kind, StatementFacts
 from proxy.wire.backend import Tag, decode_data_row, decode_fields
@@ -65,7 +66,7 @@ class OwnQuery:
             if is_recent and self._is_change(shape):
                 return False
             self._ask(everything=True)
-        elif state.path is None and not state.path_failed:
+        elif (state.path is None or state.is_unsure) and not state.path_failed:
             self._ask(everything=False)
         return state.own_query
 
@@ -88,8 +89,10 @@ class OwnQuery:
         if everything:
             book.claim(database, state.now)
         state.own_query = True
-        state.push(OwnQueryPending(everything, book.changes(database)))
-        state.to_backend(own_messages(CATALOG_QUERY if everything else SESSION_QUERY))
+        settings = () if state.followed is None else tuple(sorted(state.followed.names))
+        state.push(OwnQueryPending(everything, book.changes(database), settings))
+        asked = CATALOG_QUERY if everything else SESSION_QUERY
+        state.to_backend(own_messages(asked + question(settings)))
 
     def take(self, shape: Frame | Run | Piece, pending: OwnQueryPending) -> None:
         """Take one message of the answer; nothing of it goes to the frontend."""
@@ -130,6 +133,8 @@ class OwnQuery:
     def _keep(self, pending: OwnQueryPending) -> None:
         state = self._state
         book, reader = state.context.catalogs, state.reader
+        if pending.settings:
+            answered(state, pending.settings, pending.results.pop())
         (row,) = pending.results[0]
         path = tuple(part for part in (row[0] or "").split("\n") if part)
         if pending.everything:

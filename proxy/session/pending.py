@@ -115,6 +115,7 @@ class OwnQueryPending:
 
     everything: bool
     change: int
+    settings: tuple[str, ...] = ()  # that are asked for as well
     results: list[list[list[str | None]]] = field(default_factory=list)
     failed: bool = False
     cancelled: bool = False

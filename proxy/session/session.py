@@ -56,6 +56,7 @@ from proxy.session.own_query import OwnQuery
 from proxy.session.pending import DescribePending
 from proxy.session.phases import Phase
 from proxy.session.planning import Planning
+from proxy.session.speaking import Speaking
 from proxy.session.state import IDLE, State
 from proxy.session.waiting import Waiting
 from proxy.wire import backend, frontend
@@ -107,7 +108,8 @@ class Session:
         self._channel_binding = ChannelBinding(state)
         self._cutting = Cutting(state, completions)
         planning = Planning(state)
-        self._inbound = Inbound(state, names, self._channel_binding, planning)
+        speaking = Speaking(state, names)
+        self._inbound = Inbound(state, names, self._channel_binding, planning, speaking)
         self._waiting = Waiting(state, own_query)
         metering = Metering(state, names, self._cutting)
         self._outbound = Outbound(
@@ -117,6 +119,7 @@ class Session:
             completions,
             (own_query, planning),
             channel_binding=self._channel_binding,
+            speaking=speaking,
         )
         self._lane = Lane(state)
         self._in_hand: Frame | Run | Piece | None = None
@@ -283,7 +286,7 @@ class Session:
                 self._end_for_idleness()
             case PolicyChanged():
                 self._lane.forget()
-                state.forget_account()
+                state.policy_changed()
                 self._names.read_portals_again()
             case Drain():
                 self._drain()

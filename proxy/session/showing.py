@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from proxy.meter.lines import whose_of
+from proxy.session.user_setting import with_quotes
 from proxy.wire.encode import parse as parse_of
 from proxy.wire.encode import query as query_of
 from proxy.wire.frames import Frame
@@ -17,9 +19,12 @@ from proxy.wire.frontend import Tag, decode_parse, decode_query
 
 if TYPE_CHECKING:
     from proxy.meter.lines import Usage
+    from proxy.session.speaking import Speaking
     from proxy.session.state import State
 
-_SHOW: Final = re.compile(rb"\s*show\s+vigie\s*\.\s*budgets?\s*;?\s*", re.IGNORECASE)
+_SHOW: Final = re.compile(
+    rb"\s*show\s+vigie\s*\.\s*budgets?\s*(?:/\*[^*/]*\*/\s*)?;?\s*", re.IGNORECASE
+)
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9 _.,:;@=*/()+-]")  # of names that others chose
 _COLUMNS: Final = 'budget, measure, whose, used, "limit", window_seconds, frees, frees_in_seconds'
 _TYPES: Final = (
@@ -31,8 +36,9 @@ _TYPES: Final = (
 class Showing:
     """Replaces the messages that ask for usage."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, speaking: Speaking) -> None:
         self._state = state
+        self._speaking = speaking
 
     def replaced(self, frame: Frame) -> Frame:
         """Return what a Query or Parse stands for; itself, if it asks for nothing of ours."""
@@ -40,15 +46,18 @@ class Showing:
             return frame
         if frame.tag == Tag.QUERY:
             text = decode_query(frame.body)
-            raw = None if text is None or not _SHOW.fullmatch(text) else query_of(self._answer())
+            if text is None or not _SHOW.fullmatch(text):
+                return with_quotes(frame)
+            raw = query_of(self._answer(text))
         else:
             parse = decode_parse(frame.body)
             if parse is None or not _SHOW.fullmatch(parse.text):
-                return frame
-            raw = parse_of(parse.statement.encode("latin-1"), self._answer())
-        return frame if raw is None else Frame(frame.tag, raw)
+                return with_quotes(frame)
+            raw = parse_of(parse.statement.encode("latin-1"), self._answer(parse.text))
+        return Frame(frame.tag, raw)
 
-    def _answer(self) -> bytes:
+    def _answer(self, text: bytes) -> bytes:
+        self._speaking.ahead(text)
         rows = [f"({_TYPES})", *map(_row, self._state.account.usage(self._state.now))]
         # the first row gives the columns their types, and is left out
         return (
@@ -58,7 +67,7 @@ class Showing:
 
 
 def _row(usage: Usage) -> str:
-    whose = " ".join(f"{name}={value}" for name, value in usage.group) or "everyone"
+    whose = " ".join(f"{name}={value}" for name, value in whose_of(usage)) or "everyone"
     frees, seconds = usage.frees or (None, None)
     texts = (_literal(usage.budget), _literal(usage.measure.value), _literal(whose))
     numbers = (usage.used, usage.limit, usage.window_seconds, frees, seconds)

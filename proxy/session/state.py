@@ -15,6 +15,7 @@ from proxy.session.commands import (
     SendFrontend,
 )
 from proxy.session.decisions import Decisions
+from proxy.session.followed_settings import FollowedSettings
 from proxy.session.order_book import columns_are_inside
 from proxy.session.pending import (
     ExecutePending,
@@ -25,10 +26,11 @@ from proxy.session.pending import (
 )
 from proxy.session.phases import Phase
 from proxy.session.statements import Registry
+from proxy.terms.behalf import NOBODY, Behalf
 from proxy.wire.encode import FLUSH, TERMINATE, error_response
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from proxy.meter.ledger import Account
     from proxy.session.catalog_book import Reader
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from proxy.session.pending import Pending
     from proxy.session.refusal import Refusal
     from proxy.sql import Catalog
+    from proxy.terms.behalf import Trust
     from proxy.terms.facts import StatementFacts
     from proxy.terms.order import WorkOrder
     from proxy.terms.principal import Certificate, Principal
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
     from proxy.wire.backend import ResultColumn
 
 IDLE: Final = ord("I")
+ABORTED: Final = ord("E")
 # Beyond these the frontend waits. More answers than the backend keeps back in its 8 KiB.
 MAX_PENDING: Final = 2048
 MAX_PENDING_BYTES: Final = 1 << 23
@@ -130,18 +134,42 @@ class State:
     has_logged_in: bool = False  # and among those of its role
     _principal: tuple[Principal, Decisions, Reader] | None = None
     delay_seconds: float = 0.0  # that what this event releases is held back
+    trust: Trust | None = None  # whose word of for whom it acts is believed; None: it is not
+    followed: FollowedSettings | None = None  # those that say it
+    behalf: Behalf = NOBODY  # for whom the statement in hand is
+    naming: str = ""  # whether it said so
+    has_charged: bool = False
     _account: Account | None = None
     _order_accounts: dict[str, Account] = field(default_factory=dict)
     _seen: _SeenCatalog = field(default_factory=_SeenCatalog)
 
-    def login(self, principal: Principal, reader: Reader) -> None:
-        """Say who acts."""
+    def login(self, principal: Principal, reader: Reader, settings: Mapping[str, str]) -> None:
+        """Say who acts, and with which settings it begins."""
         decisions = Decisions(self.context, self.session_id, principal, self.order_for)
         self._principal = (principal, decisions, reader)
+        self._find_trust(settings)
 
-    def forget_account(self) -> None:
-        """Open it anew when it is needed: the budgets are others."""
+    def policy_changed(self) -> None:
+        """Open the account anew when it is needed: the budgets are others, and who is believed."""
         self._account = None
+        if self._principal is not None:
+            self._find_trust(None)
+
+    def act_for(self, behalf: Behalf) -> None:
+        """From now on charge and record what is done as done for these."""
+        self.behalf = behalf
+        self._account = None
+        self.decisions.act_for(behalf)
+
+    def _find_trust(self, settings: Mapping[str, str] | None) -> None:
+        """Find out whether names are believed, and which settings say them."""
+        self.trust = trust = self.context.policy.trust_in(self.decisions.principal)
+        if trust is None:
+            self.act_for(NOBODY)
+            self.naming = ""
+        names = frozenset[str]() if trust is None else trust.settings
+        if self.followed is None or self.followed.names != names:
+            self.followed = FollowedSettings(names, settings) if names else None
 
     @property
     def account(self) -> Account:
@@ -150,7 +178,11 @@ class State:
             assert self._principal is not None
             principal, context = self._principal[0], self.context
             budgets = context.policy.budgets_for(principal.role)
-            self._account = context.ledger.account(principal, budgets)
+            behalf = self.behalf
+            self._account = context.ledger.account(
+                principal, budgets, end_user=behalf.end_user, application=behalf.application
+            )
+            self.has_charged = True
         return self._account
 
     def order_for(self, facts: StatementFacts) -> WorkOrder | None:
@@ -173,9 +205,14 @@ class State:
         return found
 
     @property
+    def is_unsure(self) -> bool:
+        """Whether it may have said for whom it acts, and the backend alone knows."""
+        return self.followed is not None and self.followed.is_unsure
+
+    @property
     def is_covered(self) -> bool:
         """Whether what was charged may leave."""
-        has_charged = self._account is not None or bool(self._order_accounts)
+        has_charged = self.has_charged or bool(self._order_accounts)
         return not has_charged or self.context.ledger.is_covered
 
     @property

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from proxy.sql import bound_of_literal
-from proxy.terms.facts import KeyFilter, Kind, Literal, Parameter, StatementFacts
+from proxy.terms.facts import KeyFilter, Kind, Literal, Parameter, SettingChange, StatementFacts
 from proxy.terms.unknown import UNKNOWN, Unknown
 
 if TYPE_CHECKING:
@@ -262,8 +262,19 @@ def _with_values(
             key, values=tuple(one if one is not UNKNOWN else _NO_PARAMETER for one in named)
         )
 
+    def told(change: SettingChange) -> SettingChange:
+        if not isinstance(change.value, Parameter):
+            return change
+        found = given(change.value)
+        return replace(change, value=UNKNOWN if isinstance(found, Parameter) else found)
+
     bound: int | Parameter | Unknown | None = inner.row_bound
     if isinstance(bound, Parameter):
         value = given(bound)
         bound = bound_of_literal(value) if isinstance(value, Literal) else value
-    return replace(inner, key_filters=tuple(map(put, inner.key_filters)), row_bound=bound)
+    return replace(
+        inner,
+        key_filters=tuple(map(put, inner.key_filters)),
+        row_bound=bound,
+        settings=tuple(map(told, inner.settings)),
+    )

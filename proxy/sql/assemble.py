@@ -20,6 +20,7 @@ from proxy.terms.facts import (
     OutputColumn,
     Provenance,
     StatementFacts,
+    TransactionStep,
 )
 from proxy.terms.relation import Relation
 from proxy.terms.unknown import UNKNOWN, Unknown
@@ -183,7 +184,10 @@ def _facts(
         names_subject=reading.names_subject,
         probes_identity=probes_identity(reading, outline.result, output),
         discards=outline.discards,
-        rolls_back_to=outline.rolls_back_to,
+        rolls_back_to=outline.transaction is TransactionStep.ROLLBACK_TO,
+        settings=tuple(reading.settings),
+        transaction=outline.transaction,
+        savepoint=outline.savepoint,
         copy_format=outline.copy_format,
         spans=_spans(encoded, start, len(own), reading),
     )

@@ -84,13 +84,20 @@ class Budget:
     per: tuple[Grouping, ...] = PER_ROLE
     classes: frozenset[ColumnClass] = frozenset()
     relations: frozenset[Relation] = frozenset()
+    bound: bool | None = None  # only what is done for a named end user, or only what is not
     slows_from_percent: int | None = None  # of the limit, from which on results are slowed
     slows_by_seconds: float = 0.0  # when the limit is reached; less before
 
     @property
     def kind(self) -> tuple[object, ...]:
         """What it counts and for whom: budgets of one kind replace each other for a role."""
-        return (self.measure, self.per, self.classes, self.relations)
+        return (self.measure, self.per, self.classes, self.relations, self.bound)
+
+    @property
+    def said_names(self) -> frozenset[Grouping]:
+        """By which names it counts that only those say who are believed."""
+        named = {Grouping.END_USER, Grouping.APPLICATION} & set(self.per)
+        return frozenset(named if self.bound is None else named | {Grouping.END_USER})
 
     @property
     def is_per_statement(self) -> bool:

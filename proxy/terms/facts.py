@@ -92,6 +92,17 @@ class SideDoor(StrEnum):
     SESSION_IDENTITY = "session_identity"  # SET ROLE, SET SESSION AUTHORIZATION
 
 
+class TransactionStep(StrEnum):
+    """What a statement does to the transaction."""
+
+    BEGIN = "begin"
+    COMMIT = "commit"  # also PREPARE TRANSACTION
+    ROLLBACK = "rollback"
+    SAVEPOINT = "savepoint"
+    RELEASE = "release"
+    ROLLBACK_TO = "rollback_to"
+
+
 class CopyFormat(StrEnum):
     """How COPY to the frontend writes its rows."""
 
@@ -113,6 +124,19 @@ class Literal(NamedTuple):
 
     value: str
     slot: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SettingChange:
+    """A setting that a statement changes. ``name``: in lower case; None: all, or it is not known.
+
+    ``value``: None for its default, UNKNOWN if it cannot be read. ``is_local``: until the end of
+    the transaction.
+    """
+
+    name: str | None
+    value: Literal | Parameter | Unknown | None
+    is_local: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +238,9 @@ class StatementFacts:
     probes_identity: bool = False  # asks for a part of an identity, and shows next to nothing
     discards: bool = False  # DISCARD ALL: names of statements and cursors are gone
     rolls_back_to: bool = False  # ROLLBACK TO SAVEPOINT: younger cursors are gone
+    settings: tuple[SettingChange, ...] = ()  # that it changes, in order
+    transaction: TransactionStep | None = None
+    savepoint: str = ""  # that it makes, releases or rolls back to
     copy_format: CopyFormat | None = None  # of COPY to the frontend
     disagreements: tuple[Disagreement, ...] = ()
     spans: tuple[tuple[int, int, str], ...] = field(default=())  # (start, end, fact) in ``text``

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from proxy.terms.behalf import NOBODY, Behalf
+
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
@@ -24,6 +26,7 @@ class Principal:
     application_name: str = ""  # as first announced; a label, never trusted
     certificate: Certificate | None = None  # None: it presented none
     upstream: str = ""  # where the database is, if not where all others are
+    behalf: Behalf = NOBODY  # for whom, as it says and is believed
 
     @property
     def place(self) -> str:

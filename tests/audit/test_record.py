@@ -10,6 +10,7 @@ from typing import Any, Final
 import pytest
 
 from proxy.audit import AuditRecord, Charged, RecordKind
+from proxy.terms.behalf import Behalf
 from proxy.terms.budget import Measure, Method
 from proxy.terms.finding import Action, Finding, Mode, Severity
 from proxy.terms.principal import Certificate, Principal
@@ -28,7 +29,14 @@ RECORD: Final = AuditRecord(
     at=1_800_000_000.25,
     finding_id="00ff00ff00ff",
     session_id="5e5510",
-    principal=Principal("secretary", "lab", "192.0.2.7", "psql", Certificate("CN=lims,OU=Lab")),
+    principal=Principal(
+        "secretary",
+        "lab",
+        "192.0.2.7",
+        "psql",
+        Certificate("CN=lims,OU=Lab"),
+        behalf=Behalf("dr.alice", "validation"),
+    ),
     kind=RecordKind.STATEMENT,
     verdict=Action.BLOCK,
     mode=Mode.ENFORCE,
@@ -64,6 +72,8 @@ def test_a_record_says_who_what_and_why() -> None:
             "address": "192.0.2.7",
             "application_name": "psql",
             "certificate": "CN=lims,OU=Lab",
+            "end_user": "dr.alice",
+            "application": "validation",
         },
         "verdict": "block",
         "mode": "enforce",

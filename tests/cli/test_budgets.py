@@ -86,6 +86,7 @@ def test_one_role_as_json(running: SqliteStore, vigie: Callable[..., Done]) -> N
         "budget": "EX211",
         "measure": "distinct_subjects",
         "per": {"role": "lims_app@lab"},
+        "bound": None,
         "used": 6,
         "limit": 600,
         "window_seconds": 3600,

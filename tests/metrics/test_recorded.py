@@ -103,6 +103,7 @@ def test_no_created_series_are_exposed(metrics: Metrics) -> None:
 def test_each_method_counts_its_own_metric(metrics: Metrics) -> None:
     """What the relay calls arrives where the dashboards look for it."""
     metrics.statement(Action.BLOCK, Kind.SELECT)
+    metrics.attributed("named")
     metrics.finding(FINDING, Action.BLOCK)
     metrics.cut("EX201")
     metrics.rows(Method.KEYS, 7)
@@ -133,6 +134,7 @@ def test_each_method_counts_its_own_metric(metrics: Metrics) -> None:
 
     assert counted == {
         "statements": 1,
+        "attributed_statements": 1,
         "findings": 1,
         "cuts": 1,
         "rows": 7,

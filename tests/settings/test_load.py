@@ -37,7 +37,7 @@ def test_nothing_said() -> None:
     assert load_settings("# only a comment\n", "vigie.yaml", {}) == DEFAULTS
     assert DEFAULTS.mode is Mode.ENFORCE
     assert DEFAULTS.on_internal_error is Action.BLOCK
-    assert DEFAULTS.limits == Limits(16 * 1024 * 1024, 60, 10)
+    assert DEFAULTS.limits == Limits(64 * 1024 * 1024, 60, 10)
 
 
 def test_the_commented_file_holds_the_defaults() -> None:

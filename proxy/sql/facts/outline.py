@@ -10,7 +10,7 @@ from proxy.sql.facts.queries import read_query
 from proxy.sql.facts.scope import Result
 from proxy.sql.facts.staging import Put, note_staging
 from proxy.sql.facts.tree import Node, unwrap
-from proxy.terms.facts import CopyFormat, Kind, Literal, Parameter
+from proxy.terms.facts import CopyFormat, Kind, Literal, Parameter, TransactionStep
 from proxy.terms.relation import Relation
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ class Outline:
     prepared: str | None = None
     execute_values: tuple[Literal | Parameter | Unknown | None, ...] = ()
     discards: bool = False
-    rolls_back_to: bool = False
+    transaction: TransactionStep | None = None
+    savepoint: str = ""
     copy_format: CopyFormat | None = None
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from proxy.sql.facts.tree import Node
     from proxy.sql.facts.value import Value
     from proxy.terms.column_class import ColumnClass
-    from proxy.terms.facts import KeyFilter, SideDoor
+    from proxy.terms.facts import KeyFilter, SettingChange, SideDoor
     from proxy.terms.relation import Relation
     from proxy.terms.schema_map import SchemaMap
 
@@ -96,6 +96,7 @@ class Reading:
     stages_keys: bool = False
     changes_catalog: bool = False
     changes_session: bool = False
+    settings: list[SettingChange] = field(default_factory=list)
     occurrences: int = 0
     levels: int = 0
     level: Level = field(default_factory=lambda: Level(0))

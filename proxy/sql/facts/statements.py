@@ -10,10 +10,10 @@ from proxy.sql.facts.outline import QUERIES, Outline, name_of, read_as
 from proxy.sql.facts.outputs import read_targets
 from proxy.sql.facts.relations import note_read, resolve
 from proxy.sql.facts.scope import Scope
-from proxy.sql.facts.session import note_set
+from proxy.sql.facts.session import note_plain_calls, note_set, note_statement
 from proxy.sql.facts.tree import Node, unwrap, walk
 from proxy.sql.facts.value import NOTHING, Named
-from proxy.terms.facts import Kind, SideDoor
+from proxy.terms.facts import Kind, SideDoor, TransactionStep
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,6 +89,16 @@ _REMOTE: Final = frozenset(
 )
 _REPLICATION: Final = frozenset({"CreatePublicationStmt", "AlterPublicationStmt"})
 _DDL_PREFIXES: Final = ("Create", "Alter", "Drop", "Rename", "Truncate", "Comment", "SecLabel")
+_STEPS: Final = {
+    "TRANS_STMT_BEGIN": TransactionStep.BEGIN,
+    "TRANS_STMT_START": TransactionStep.BEGIN,
+    "TRANS_STMT_COMMIT": TransactionStep.COMMIT,
+    "TRANS_STMT_PREPARE": TransactionStep.COMMIT,
+    "TRANS_STMT_ROLLBACK": TransactionStep.ROLLBACK,
+    "TRANS_STMT_SAVEPOINT": TransactionStep.SAVEPOINT,
+    "TRANS_STMT_RELEASE": TransactionStep.RELEASE,
+    "TRANS_STMT_ROLLBACK_TO": TransactionStep.ROLLBACK_TO,
+}
 _DDL: Final = frozenset(
     {
         "IndexStmt",
@@ -106,7 +116,9 @@ def read_statement(reading: Reading, node: Node) -> Outline:
     """
     kind, body = unwrap(node)
     if kind in QUERIES:
-        return read_as(reading, node, QUERIES[kind])
+        outline = read_as(reading, node, QUERIES[kind])
+        note_plain_calls(reading, kind, body)
+        return outline
     special = _SPECIAL.get(kind)
     if special is not None:
         return special(reading, body)
@@ -195,19 +207,24 @@ def _read_call(reading: Reading, body: Node) -> Outline:
 
 def _read_set(reading: Reading, body: Node) -> Outline:
     note_set(reading, body)
+    note_statement(reading, body)
     return Outline(Kind.SET)
 
 
 def _read_discard(reading: Reading, body: Node) -> Outline:
     reading.changes_session = True
     reading.changes_catalog = body.get("target") in {"DISCARD_ALL", "DISCARD_TEMP"}
-    return Outline(Kind.SET, discards=body.get("target") == "DISCARD_ALL")
+    discards = body.get("target") == "DISCARD_ALL"
+    if discards:
+        note_statement(reading, {"kind": "VAR_RESET_ALL"})
+    return Outline(Kind.SET, discards=discards)
 
 
 def _read_transaction(reading: Reading, body: Node) -> Outline:
     del reading
-    rolls_back_to = body.get("kind") == "TRANS_STMT_ROLLBACK_TO"
-    return Outline(Kind.TRANSACTION, rolls_back_to=rolls_back_to)
+    step = _STEPS.get(str(body.get("kind")))
+    savepoint = str(body.get("savepoint_name", ""))
+    return Outline(Kind.TRANSACTION, transaction=step, savepoint=savepoint)
 
 
 def _read_drop(reading: Reading, body: Node) -> Outline:
