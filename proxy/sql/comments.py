@@ -22,9 +22,9 @@ NOTHING_SAID: Final[Mapping[str, str]] = {}
 LONGEST_COMMENT: Final = 8192  # characters
 _END: Final = b"*/"
 _AFTER: Final = b" \t\n\r\f;"
-_PART: Final = r"(?:[A-Za-z0-9_.~*!()+\-]|%[0-9A-Fa-f]{2})"
-_VALUE: Final = r"(?:[^'\\*%,\x00-\x1f]|%[0-9A-Fa-f]{2}|\\')*"
-_PAIR: Final = re.compile(rf"\s*({_PART}+)='({_VALUE})'\s*", re.ASCII)
+_PART: Final = r"(?:[A-Za-z0-9_.~*!()+\-]++|%[0-9A-Fa-f]{2})"
+_VALUE: Final = r"(?:[^'\\*%,\x00-\x1f]++|%[0-9A-Fa-f]{2}|\\')*+"
+_PAIR: Final = re.compile(rf"\s*+({_PART}++)='({_VALUE})'\s*+", re.ASCII)
 _OCTET: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
 
 
@@ -48,13 +48,11 @@ def said_in_comment(
     if template is None or not template.comments:
         return NOTHING_SAID
     ends_at = len(text.rstrip(_AFTER.decode()))
-    found = [
-        pairs for start, end in template.comments if (pairs := _pairs(text[start:end])) is not None
-    ]
-    start, end = template.comments[-1]
-    if end != ends_at or len(found) != 1 or _pairs(text[start:end]) is None:
+    *others, (start, end) = template.comments
+    said = _pairs(text[start:end]) if end == ends_at else None
+    if said is None or any(_pairs(text[one:other]) is not None for one, other in others):
         return NOTHING_SAID
-    return found[0]
+    return said
 
 
 def _pairs(comment: str) -> Mapping[str, str] | None:
@@ -82,6 +80,8 @@ def _pairs(comment: str) -> Mapping[str, str] | None:
 
 def _decoded(text: str) -> str | None:
     """Return a text without percent-encoding; None if its bytes are no UTF-8."""
+    if "%" not in text:
+        return text
     octets = _OCTET.sub(lambda found: bytes([int(found[1], 16)]), text.encode())
     try:
         return octets.decode()
