@@ -25,6 +25,12 @@ MAX_SAVEPOINTS: Final = 1024
 _Value = str | Unknown
 
 
+class _Default(str):
+    """What a session began with; RESET ALL leaves alone what is that already, if only locally."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class _Values:
     """What a setting is for the session, and what it is until the end of the transaction."""
@@ -48,7 +54,7 @@ class FollowedSettings:
         self.names = frozenset(names)
         known = {} if defaults is None else {name: defaults.get(name, "") for name in self.names}
         self._defaults: dict[str, _Value] = dict.fromkeys(self.names, UNKNOWN) | {
-            name: usable_name(value) for name, value in known.items()
+            name: _Default(usable_name(value)) for name, value in known.items()
         }
         self._now = self._before = _Values(dict(self._defaults))
         self._savepoints: list[tuple[str, _Values]] = []
@@ -117,7 +123,7 @@ class FollowedSettings:
             return
         found = usable_name(value)
         if is_default:
-            self._defaults[name] = found
+            self._defaults[name] = _Default(found)
         if self._now.get(name) == found:
             return
         session, local = self._now.session, self._now.local
@@ -131,8 +137,10 @@ class FollowedSettings:
     def _change(
         self, change: SettingChange, bound: Callable[[Parameter], str | Unknown | None]
     ) -> None:
-        names = self.names if change.name is None else self.names & {change.name}
-        for name in names:
+        resets_all = change.name is None and change.value is None
+        for name in self.names if change.name is None else self.names & {change.name}:
+            if resets_all and isinstance(self._now.local.get(name), _Default):
+                continue
             value = bound(change.value) if isinstance(change.value, Parameter) else change.value
             new: _Value
             match value:

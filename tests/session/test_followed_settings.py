@@ -95,6 +95,9 @@ LOCAL = "set local vigie.\"user\" to 'carol'"
             "",
         ),
         (("begin", SET, "savepoint a", OTHER, "rollback to a", LOCAL, "rollback to a"), "alice"),
+        ((SET, 'set local vigie."user" to default', "reset all"), ""),
+        ((SET, 'set local vigie."user" to default', "reset all", "I"), "alice"),  # so it is
+        (("begin", "T", SET, LOCAL, "reset all", "T", "commit", "I"), ""),
     ],
 )
 def test_as_postgresql_keeps_it(steps: tuple[str, ...], expected: str) -> None:
