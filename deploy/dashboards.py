@@ -204,6 +204,16 @@ ROWS: Final[tuple[tuple[str, tuple[Panel, ...]], ...]] = (
                 stacked=True,
             ),
             lines(
+                "Statements for whom",
+                rate("vigie_attributed_statements_total", by="naming"),
+                "{{naming}}",
+                "ops",
+                "Statements about patients a second, of roles that are believed to say for whom. "
+                "When unnamed ones rise: an application has lost the way to say it, or somebody "
+                "uses its role by another program.",
+                stacked=True,
+            ),
+            lines(
                 "Masked values",
                 rate("vigie_masked_values_total", by="how"),
                 "{{how}}",

@@ -11,12 +11,12 @@ import re
 from dataclasses import dataclass, field
 from datetime import date
 from hashlib import sha256
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
 from proxy.errors import ConfigurationError
 from proxy.policy.budgets import BudgetReader, is_for_all_others
 from proxy.policy.conditions import ConditionReader, comparisons_of, compile_condition
+from proxy.policy.defined import Defined, File
 from proxy.policy.end_users import lacks_trust, read_trust
 from proxy.policy.facts_view import FACTS, FOR_WHOM
 from proxy.policy.mask_data import read_mask
@@ -27,7 +27,7 @@ from proxy.policy.problems import suggest, validate
 from proxy.policy.satisfiable import outcomes
 from proxy.policy.schema import BudgetData, OverrideData, RuleData, RuleFile
 from proxy.policy.schema_map import build_schema_map
-from proxy.policy.yaml_marks import Document, Path, read_document
+from proxy.policy.yaml_marks import read_document
 from proxy.terms.finding import Action, Mode, Severity
 from proxy.terms.schema_map import SchemaMap
 
@@ -41,29 +41,6 @@ if TYPE_CHECKING:
 SUBJECT_RELATIONS: Final = "subject_relations"  # a list that the schema map fills
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 _OPAQUE_RULES: Final = "EX9"
-
-
-@dataclass(frozen=True, slots=True)
-class _File:
-    document: Document
-    data: RuleFile
-
-    @property
-    def folder(self) -> PurePosixPath:
-        return PurePosixPath(self.document.name).parent
-
-
-@dataclass(frozen=True, slots=True)
-class _Defined:
-    """Something defined under a name: where, for what comes later."""
-
-    file: _File
-    path: Path
-    value: Any = None
-
-    @property
-    def at(self) -> str:
-        return self.file.document.at(self.path)
 
 
 def load_policy(files: Mapping[str, str], *, today: date) -> Policy:
@@ -98,13 +75,13 @@ class _Loader:
 
     today: date
     problems: list[str] = field(default_factory=list)
-    files: list[_File] = field(default_factory=list)
-    lists: dict[str, _Defined] = field(default_factory=dict)
-    rules: dict[str, _Defined] = field(default_factory=dict)
-    budgets: dict[str, _Defined] = field(default_factory=dict)
-    overrides: dict[str, _Defined] = field(default_factory=dict)
-    thresholds: _Defined | None = None
-    schema_map: _Defined | None = None
+    files: list[File] = field(default_factory=list)
+    lists: dict[str, Defined] = field(default_factory=dict)
+    rules: dict[str, Defined] = field(default_factory=dict)
+    budgets: dict[str, Defined] = field(default_factory=dict)
+    overrides: dict[str, Defined] = field(default_factory=dict)
+    thresholds: Defined | None = None
+    schema_map: Defined | None = None
     names: dict[str, frozenset[str]] = field(default_factory=dict)
     asked: set[str] = field(default_factory=set)  # facts, by any condition
     unreadable: bool = False
@@ -127,18 +104,18 @@ class _Loader:
             self.problems.extend(error.args[0])
             self._salvage(document.value)
             return
-        file = _File(document, data)
+        file = File(document, data)
         self.files.append(file)
         for list_name, members in data.lists.items():
             self._define(
-                self.lists, "list", list_name, _Defined(file, ("lists", list_name), members)
+                self.lists, "list", list_name, Defined(file, ("lists", list_name), members)
             )
         for index, rule in enumerate(data.rules):
-            self._define_id(self.rules, rule.id, _Defined(file, ("rules", index), rule))
+            self._define_id(self.rules, rule.id, Defined(file, ("rules", index), rule))
         for index, budget in enumerate(data.budgets):
-            self._define_id(self.budgets, budget.id, _Defined(file, ("budgets", index), budget))
+            self._define_id(self.budgets, budget.id, Defined(file, ("budgets", index), budget))
         for rule_id, override in data.overrides.items():
-            defined = _Defined(file, ("overrides", rule_id), override)
+            defined = Defined(file, ("overrides", rule_id), override)
             self._define(self.overrides, "override of", rule_id, defined)
         self._define_single(file)
 
@@ -154,11 +131,11 @@ class _Loader:
                 if isinstance(one, dict):
                     self.salvaged.add(str(one.get("id")))
 
-    def _complain(self, at: _Defined, what: str, *inside: str | int, key: bool = False) -> None:
+    def _complain(self, at: Defined, what: str, *inside: str | int, key: bool = False) -> None:
         place = at.file.document.at((*at.path, *inside), key=key)
         self.problems.append(f"{place}: {what}")
 
-    def _define(self, known: dict[str, _Defined], what: str, name: str, defined: _Defined) -> None:
+    def _define(self, known: dict[str, Defined], what: str, name: str, defined: Defined) -> None:
         first = known.get(name)
         if first is not None and first.file.folder == defined.file.folder:
             self._complain(
@@ -169,23 +146,23 @@ class _Loader:
         else:
             known[name] = defined
 
-    def _define_id(self, known: dict[str, _Defined], name: str, defined: _Defined) -> None:
+    def _define_id(self, known: dict[str, Defined], name: str, defined: Defined) -> None:
         first = self.rules.get(name) or self.budgets.get(name)
         if first is not None:
             self._complain(defined, f"id '{name}' is used twice, first at {first.at}", "id")
         else:
             known[name] = defined
 
-    def _define_single(self, file: _File) -> None:
+    def _define_single(self, file: File) -> None:
         if file.data.thresholds is not None:
-            defined = _Defined(file, ("thresholds",), file.data.thresholds)
+            defined = Defined(file, ("thresholds",), file.data.thresholds)
             if self.thresholds and self.thresholds.file.folder == file.folder:
                 self._complain(
                     defined, f"second thresholds, first at {self.thresholds.at}", key=True
                 )
             self.thresholds = defined
         if file.data.schema_map is not None:
-            defined = _Defined(file, ("schema_map",), file.data.schema_map)
+            defined = Defined(file, ("schema_map",), file.data.schema_map)
             if self.schema_map:
                 self._complain(
                     defined, f"second schema map, first at {self.schema_map.at}", key=True
@@ -242,7 +219,7 @@ class _Loader:
         found: list[Trust] = []
         for file in self.files:
             for index, data in enumerate(file.data.end_users):
-                at = _Defined(file, ("end_users", index), data)
+                at = Defined(file, ("end_users", index), data)
                 roles = self._of_list(at, data.roles, "roles")
                 found.append(read_trust(data, roles, found, self._teller(at)))
         return tuple(found)
@@ -276,14 +253,14 @@ class _Loader:
             self._complain(self.thresholds, f"flag {data.flag} above block {data.block}")
         return Thresholds(data.flag, data.block)
 
-    def _condition(self, at: _Defined, value: Any, *inside: str) -> Condition | None:
+    def _condition(self, at: Defined, value: Any, *inside: str) -> Condition | None:
         reader = ConditionReader(at.file.document, self.names, self.problems)
         found = reader.read(value, (*at.path, *inside))
         if found is not None:
             self.asked.update(one.fact for one in comparisons_of(found))
         return found
 
-    def _rule(self, at: _Defined, exemptions: Mapping[str, tuple[Exemption, ...]]) -> Rule | None:
+    def _rule(self, at: Defined, exemptions: Mapping[str, tuple[Exemption, ...]]) -> Rule | None:
         data: RuleData = at.value
         when = self._condition(at, data.when, "when")
         unless = None if data.unless is None else self._condition(at, data.unless, "unless")
@@ -327,7 +304,7 @@ class _Loader:
             mask=mask,
         )
 
-    def _can_matter(self, at: _Defined, when: Condition) -> bool:
+    def _can_matter(self, at: Defined, when: Condition) -> bool:
         found = outcomes(when)
         if found == {False}:
             self._complain(at, "can never hold, expected conditions that go together", "when")
@@ -339,7 +316,7 @@ class _Loader:
         found: dict[str, tuple[Exemption, ...]] = {}
         for file in self.files:
             for index, data in enumerate(file.data.exceptions):
-                at = _Defined(file, ("exceptions", index))
+                at = Defined(file, ("exceptions", index))
                 unless = self._condition(at, data.unless, "unless")
                 if data.rule not in self.rules and data.rule not in self.salvaged:
                     hint = suggest(data.rule, self.rules)
@@ -352,14 +329,14 @@ class _Loader:
                 found[data.rule] = (*found.get(data.rule, ()), one)
         return found
 
-    def _check_unless(self, at: _Defined, unless: Condition) -> None:
+    def _check_unless(self, at: Defined, unless: Condition) -> None:
         possible = outcomes(unless)
         if possible == {True}:
             self._complain(at, "exempts everybody, expected a narrower condition", "unless")
         elif possible == {False}:
             self._complain(at, "exempts nobody, expected conditions that go together", "unless")
 
-    def _day(self, at: _Defined, text: str) -> date | None:
+    def _day(self, at: Defined, text: str) -> date | None:
         try:
             found = date.fromisoformat(text)
         except ValueError:
@@ -381,26 +358,26 @@ class _Loader:
             for what, inside in misplaced(name, at.value, self.rules, self.budgets):
                 self._complain(at, what, *filter(None, (inside,)), key=inside != "")
 
-    def _budget(self, at: _Defined) -> tuple[Budget, ...]:
+    def _budget(self, at: Defined) -> tuple[Budget, ...]:
         relations = self._of_list(at, at.value.relations, "relations")
         self._check_relations(at, relations)
         made = BudgetReader(at.value, self._override(at.value.id), self._teller(at))
         return made.read(self._roles(at, at.value), relations)
 
-    def _teller(self, at: _Defined) -> Callable[[str, str], None]:
+    def _teller(self, at: Defined) -> Callable[[str, str], None]:
         return lambda what, inside: self._complain(at, what, inside)
 
-    def _check_relations(self, at: _Defined, names: frozenset[str]) -> None:
+    def _check_relations(self, at: Defined, names: frozenset[str]) -> None:
         if SUBJECT_RELATIONS in self.names and not self.problems:
             known = self.names[SUBJECT_RELATIONS]
             for name in sorted(names - known):
                 hint = suggest(name, known)
                 self._complain(at, f"unknown subject relation '{name}', {hint}", "relations")
 
-    def _roles(self, at: _Defined, data: BudgetData) -> frozenset[str]:
+    def _roles(self, at: Defined, data: BudgetData) -> frozenset[str]:
         return self._of_list(at, data.roles, "roles")
 
-    def _of_list(self, at: _Defined, said: list[str] | str | None, key: str) -> frozenset[str]:
+    def _of_list(self, at: Defined, said: list[str] | str | None, key: str) -> frozenset[str]:
         """Return what a key names, by itself or by a list."""
         if isinstance(said, list):
             if not said:

@@ -118,7 +118,7 @@ def test_the_demonstration_site_loads() -> None:
     }
     subjects = [one for one in policy.budgets_for("export_job") if one.measure is Measure.SUBJECTS]
     assert [(one.limit, one.window_seconds) for one in subjects] == [(3000, 86400)]
-    assert [one.limit for one in policy.budgets_for("backup")] == [None, None, 2000, None]
+    assert [one.limit for one in policy.budgets_for("backup")] == [None, None, 2000, 20, None]
     rows = [one.limit for one in policy.budgets_for("dashboard") if one.measure is Measure.ROWS]
     assert rows == [20000]
     assert len(policy.schema_map.subject_relations) == 17
