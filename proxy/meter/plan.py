@@ -108,7 +108,7 @@ def plan_charge(
             it is before that.
     """
     if facts.opaque is not None or (not columns and facts.output != ()):
-        return BY_BYTES
+        return FREE if facts.nobody_in_reach else BY_BYTES
     seen = [_see(facts, columns, index, catalog) for index in range(len(columns))]
     if masked:
         seen = [_left(one, how) for one, how in zip(seen, masked, strict=True)]

@@ -198,6 +198,11 @@ FACTS: Final[Mapping[str, Fact]] = {
         lambda f, _: f.reads_subjects,
         observed=True,
     ),
+    "nobody_in_reach": _boolean(
+        "the catalog is known, and no relation of the database holds subjects' data",
+        lambda f, _: f.nobody_in_reach,
+        observed=True,
+    ),
     "returns_rows": _boolean("it has a result", lambda f, _: f.returns_rows),
     "role": _text("database role of the session", lambda _, p: p.role),
     "database": _text("database of the session", lambda _, p: p.database),

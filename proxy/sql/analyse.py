@@ -124,6 +124,8 @@ class Analyser:
             found = (_opaque(decoded, error.reason, error.at),)
         except Exception as error:  # noqa: BLE001 - fail closed: our fault is an opaque statement
             found = (_opaque(decoded, f"internal {type(error).__name__}"),)
+        if catalog is not None and catalog.holds_nobody:
+            found = tuple(replace(facts, nobody_in_reach=True) for facts in found)
         if found[0].opaque != NEEDS_WORKER:
             self._texts.put((decoded, state), found, len(decoded) * 2 + _ENTRY_BYTES * len(found))
         return found

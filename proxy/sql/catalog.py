@@ -118,6 +118,7 @@ class Catalog:
     references: Mapping[Column, Column] = field(default_factory=dict)  # by foreign keys
     # made since it was read -> whether subjects' data may be in them
     fresh: Mapping[Relation, bool] = field(default_factory=dict)
+    holds_nobody: bool = False  # no subjects' data anywhere, nor a way to another database
     sticky: Mapping[tuple[int, int], ColumnOrigin] = field(default_factory=dict)
     digest: bytes = b""
 
@@ -194,7 +195,9 @@ class Catalog:
                 for reached in (relation, *self._views_over(relation)):
                     subjects.setdefault(reached, UNLISTED)
         version = hash_text(f"{self.version} {sorted(map(str, tainted))}")
-        return replace(self, tainted=tainted, subjects=subjects, version=version)
+        return replace(
+            self, tainted=tainted, subjects=subjects, version=version, holds_nobody=False
+        )
 
     def with_fresh(self, relations: Mapping[Relation, bool]) -> Catalog:
         """Return this catalog with relations that were made since it was read.
@@ -212,7 +215,12 @@ class Catalog:
         if fresh == self.fresh:
             return self
         content = sorted(f"{relation} {held}" for relation, held in fresh.items())
-        return replace(self, fresh=fresh, version=hash_text(f"{self.version} fresh {content}"))
+        return replace(
+            self,
+            fresh=fresh,
+            version=hash_text(f"{self.version} fresh {content}"),
+            holds_nobody=self.holds_nobody and not any(fresh.values()),
+        )
 
     def with_search_path(self, path: tuple[str, ...] | None) -> Catalog:
         """Return this catalog for another search_path; None: it is not known."""

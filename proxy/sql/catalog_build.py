@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 _Rows: TypeAlias = "Sequence[Sequence[str | None]]"
 _SELECTS: Final = 10
 _DERIVED_KINDS: Final = frozenset("vm")
+_FOREIGN: Final = "f"
+_REMOTE_EXTENSIONS: Final = frozenset({"dblink", "postgres_fdw"})
 _KEY: Final = ColumnClass.KEY
 
 
@@ -110,6 +112,10 @@ class _Builder:
             subjects=subjects,
             tainted=tainted,
             references=self._references(relations),
+            holds_nobody=not tainted
+            and not any(one.whole.subject for one in subjects.values())
+            and not any(one.kind == _FOREIGN for one in relations.values())
+            and not any(one.extension in _REMOTE_EXTENSIONS for one in by_oid.values()),
             sticky=sticky,
             digest=self.digest,
         )

@@ -247,6 +247,7 @@ class StatementFacts:
     # The same for facts that differ in nothing but text, values of keys and row bound; None: for
     # facts that were put together elsewhere. It stands for them as a key of caches.
     shape: object | None = field(default=None, compare=False, repr=False)
+    nobody_in_reach: bool = False  # the catalog is known, and has subjects' data nowhere
     fits_template: bool = False  # no fact depends on a literal: they hold for the whole template
 
     @property
@@ -267,11 +268,15 @@ class StatementFacts:
     @property
     def reads_subjects(self) -> bool:
         """Whether some subject's data is in reach, as far as anyone can tell."""
+        if self.nobody_in_reach:
+            return False
         return self.reads_known_subjects or bool(self.unknown_relations)
 
     @property
     def reads_known_subjects(self) -> bool:
         """Whether it is in reach by more than relations that are not in the catalog."""
+        if self.nobody_in_reach:
+            return False
         return self.opaque is not None or bool(
             self.subject_relations or self.unknown_functions or self.subject_functions
         )

@@ -81,7 +81,15 @@ def test_of_an_opaque_statement_only_what_was_seen_is_known() -> None:
     known = {name for name in FACTS if values[name] is not UNKNOWN}
 
     assert known == {
-        *("kind", "opaque", "opaque_reason", "reads_subjects", "returns_rows", "side_doors"),
+        *(
+            "kind",
+            "nobody_in_reach",
+            "opaque",
+            "opaque_reason",
+            "reads_subjects",
+            "returns_rows",
+            "side_doors",
+        ),
         *("role", "database", "application_name", "address"),
         *("certificate", "certificate_name", "certificate_alternatives"),
         *("end_user", "application", "bound"),

@@ -141,3 +141,31 @@ def test_results_of_another_shape_are_an_error() -> None:
     """A catalog from half an answer would know too little."""
     with pytest.raises(ValueError, match="10 results"):
         build_catalog(LAB_RESULTS[:3], LAB_MAP)
+
+
+def test_nobody_is_in_reach_where_no_relation_holds_subjects() -> None:
+    """What cannot be understood takes nobody from such a database; a way out of it changes that."""
+    results = deepcopy(LAB_RESULTS)
+    results[1] = [["20000", "app", "job", "r", "p"]]
+    results[2] = [["20000", "1", "id", "23"]]
+    results[3], results[4] = [], []
+    results[5] = [["30000", "app", "f", "f", "v", "c", "f", ""]]
+    alone = build_catalog(results, LAB_MAP)
+    job = Relation("app", "job")
+    linked, foreign = deepcopy(results), deepcopy(results)
+    linked[5].append(["30001", "public", "dblink", "f", "v", "c", "f", "dblink"])
+    foreign[1][0][3] = "f"
+    analyser = Analyser(LAB_MAP)
+
+    def in_reach(text: str, catalog: Catalog) -> bool:
+        (found,) = analyser.analyse(text.encode(), encoding="UTF8", catalog=catalog)
+        return found.reads_subjects
+
+    for text in ("do $$ begin perform f(); end $$", "select app.f()", "selec 1"):
+        assert not in_reach(text, alone)
+        assert in_reach(text, LAB)
+        assert in_reach(text, build_catalog(linked, LAB_MAP))
+        assert in_reach(text, build_catalog(foreign, LAB_MAP))
+        assert in_reach(text, alone.with_tainted([job]))
+        assert in_reach(text, alone.with_fresh({Relation("app", "copy"): True}))
+        assert not in_reach(text, alone.with_fresh({Relation("app", "copy"): False}))
