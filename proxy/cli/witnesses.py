@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 
+from proxy.sql.facts.functions import may_be_own
 from proxy.sql.template import cut_literals
 from proxy.sql.witness import compare
 from proxy.terms.facts import Parameter, Provenance, StatementFacts
@@ -91,6 +92,7 @@ def word_witnesses(
         ("grammar", facts.opaque or _says(map(str, facts.relations), facts.functions)),
         ("sqlglot", second),
         ("catalog", _word_catalog(facts) if asked else NOT_ASKED),
+        ("bodies", _word_bodies(facts) if asked else NOT_ASKED),
         ("planner", _word_plan(facts, planned) if planned is not None else NOT_ASKED),
     ]
 
@@ -106,6 +108,15 @@ def _word_catalog(facts: StatementFacts) -> str:
     said = f"subjects in {_listed(map(str, facts.subject_relations)) or 'none of them'}"
     said += f"; does not have {missing}" if missing else ""
     return said + (f"; cannot vouch for {strange}" if strange else "")
+
+
+def _word_bodies(facts: StatementFacts) -> str:
+    """Return what is known of the functions that are the database's own."""
+    own = list(filter(may_be_own, facts.functions))
+    reasons = "; ".join(f"{name} {reason}" for name, reason in facts.unread)
+    known = _listed(one for one in own if one not in facts.unknown_functions)
+    said = f"known: {known}" if known else "" if reasons else "calls none of the database's own"
+    return "; ".join(part for part in (said, f"not read: {reasons}" if reasons else "") if part)
 
 
 def _word_plan(facts: StatementFacts, planned: Planned) -> str:

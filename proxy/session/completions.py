@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from proxy.terms.relation import Relation
 
 _MAX_FRESH: Final = 256
+# These change the catalog, and no function.
+_NO_CODE: Final = frozenset({Kind.CREATE_TABLE_AS, Kind.CREATE_VIEW, Kind.GRANT, Kind.SET})
 
 
 class Completions:
@@ -88,7 +90,7 @@ class Completions:
         if status == IDLE:
             state.registry.end_transaction()
             if state.changed_catalog:  # visible to others only now
-                state.changed_catalog = False
+                state.changed_catalog = state.changed_code = False
                 state.context.catalogs.changed(state.reader.database)
 
     def copying_in(self, head: Pending) -> None:
@@ -133,6 +135,7 @@ class Completions:
         if changes_catalog:
             state.context.catalogs.changed(database)
             state.changed_catalog = True
+            state.changed_code |= _may_change_code(ran)
             if ran.creates:  # in this transaction they are not what the catalog says
                 state.touched |= ran.creates
                 made = dict.fromkeys(ran.creates, not ran.creates_clean or ran.stages_keys)
@@ -163,6 +166,13 @@ class Completions:
 
 def _is_temporary(relation: Relation) -> bool:
     return relation.schema.startswith("pg_temp")
+
+
+def _may_change_code(facts: StatementFacts) -> bool:
+    """Whether a function may be another one now."""
+    makes_relation = facts.kind is Kind.DDL and bool(facts.creates)
+    is_plain = facts.kind in _NO_CODE or makes_relation
+    return not is_plain or bool(facts.unknown_functions) or facts.opaque is not None
 
 
 def may_change_session(facts: StatementFacts) -> bool:

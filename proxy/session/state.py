@@ -75,6 +75,7 @@ class _SeenCatalog:
     tainted: frozenset[Relation] = frozenset()
     touched: frozenset[Relation] = frozenset()
     fresh: tuple[tuple[Relation, bool], ...] = ()
+    code: bool = False
     made: Catalog | None = None
 
 
@@ -107,6 +108,7 @@ class State:
     flushed: bool = False  # a Flush of ours is behind the last message
     read_subjects: bool = False  # since the last ReadyForQuery
     changed_catalog: bool = False  # within this transaction
+    changed_code: bool = False  # and perhaps what functions do
     fresh: tuple[tuple[Relation, bool], ...] = ()  # made since then; tainted?
     own_tainted: frozenset[Relation] = frozenset()  # temporary ones with subjects' data
     touched: frozenset[Relation] = frozenset()  # made or renamed since the catalog was read
@@ -247,12 +249,17 @@ class State:
             self.touched, self.fresh = frozenset(), ()
         touched, fresh = self.touched | self.own_tainted, self.fresh
         is_same = base is seen.base and self.path == seen.path and fresh == seen.fresh
+        is_same = is_same and self.changed_code == seen.code
         if not is_same or tainted is not seen.tainted or touched != seen.touched:
             made = None
             if base is not None:
                 made = base.with_tainted(tainted | touched).with_fresh(dict(fresh))
                 made = made.with_search_path(self.path)
-            self._seen = _SeenCatalog(base, self.path, tainted, touched, fresh, made)
+                if self.changed_code:
+                    made = made.without_bodies()
+            self._seen = _SeenCatalog(
+                base, self.path, tainted, touched, fresh, self.changed_code, made
+            )
         return self._seen.made
 
     def hold_back(self) -> None:

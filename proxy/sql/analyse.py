@@ -60,6 +60,8 @@ class Analyser:
         self._templates: TwoGenerations[tuple[str, _State], dict[tuple[str, ...], _Variant]]
         self._templates = TwoGenerations(cache_bytes // 4)
         self._outcomes: TwoGenerations[str, WorkerOutcome] = TwoGenerations(cache_bytes // 4)
+        self._bodies: TwoGenerations[tuple[int, int, tuple[str, ...] | None], bool]
+        self._bodies = TwoGenerations(MIB)
         self.found_by = "miss"  # how the last analyse had its facts: exact, template or miss
 
     def needs_worker(self, text: bytes) -> bool:
@@ -150,7 +152,9 @@ class Analyser:
             statements = decode_tree(outcome.tree)
         else:
             statements = parse(decoded)
-        assembled = assemble(decoded, template, statements, catalog, self._map, reduced=large)
+        assembled = assemble(
+            decoded, template, statements, catalog, self._map, reduced=large, bodies=self._bodies
+        )
         alone = len(assembled) == 1 and template is not None
         facts = tuple(
             replace(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from proxy.sql.facts.bodies import read_call
 from proxy.sql.facts.filters import begins_with_letter
 from proxy.sql.facts.probing import probes_identity
 from proxy.sql.facts.queries import read_query
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from proxy.sql.catalog import Catalog
     from proxy.sql.facts.outline import Outline
+    from proxy.sql.facts.reading import BodyBook
     from proxy.sql.facts.tree import Node
     from proxy.sql.facts.value import Named
     from proxy.sql.template import Template
@@ -66,6 +68,7 @@ def assemble(
     schema_map: SchemaMap,
     *,
     reduced: bool = False,
+    bodies: BodyBook | None = None,
 ) -> list[Assembled]:
     """Return the facts of each statement of a text.
 
@@ -76,11 +79,12 @@ def assemble(
         catalog: what is known of the database.
         schema_map: what the site says.
         reduced: the tree comes from a worker; sqlglot is not asked.
+        bodies: which bodies of functions were found to be harmless.
 
     Errors: RecursionError for a tree that is too deep.
     """
     encoded = text.encode()
-    read = _read_all(statements, catalog, schema_map)
+    read = _read_all(statements, catalog, schema_map, bodies)
     disagreements: list[Disagreement] = []
     theirs: list[Seen | None] = []
     if not reduced:
@@ -100,15 +104,30 @@ def assemble(
 
 
 def _read_all(
-    statements: Sequence[Node], catalog: Catalog | None, schema_map: SchemaMap
+    statements: Sequence[Node],
+    catalog: Catalog | None,
+    schema_map: SchemaMap,
+    bodies: BodyBook | None,
 ) -> list[tuple[Node, Reading, Outline]]:
     """Read each statement; what earlier ones make is known to later ones."""
     made: dict[Relation, bool] = {} if catalog is None else dict(catalog.fresh)
     found = []
+    reads_bodies = True
     for statement in statements:
-        reading = Reading(catalog, schema_map, read_query, made=dict(made))
+        reading = Reading(
+            catalog,
+            schema_map,
+            read_query,
+            made=dict(made),
+            read_call=read_call,
+            reads_bodies=reads_bodies,
+            bodies=bodies,
+        )
         outline = read_statement(reading, statement.get("stmt", {}))
         made = reading.made
+        # a later statement may call what this one makes or lets another name mean
+        makes_code = reading.changes_catalog and outline.kind is not Kind.CREATE_TABLE_AS
+        reads_bodies &= not (makes_code or reading.unknown_functions)
         found.append((statement, reading, outline))
     return found
 
@@ -155,7 +174,8 @@ def _facts(
         subject_relations=frozenset(reading.subject_relations),
         writes=frozenset(reading.writes),
         unknown_relations=frozenset(reading.unknown_relations),
-        functions=frozenset(reading.functions),
+        functions=frozenset(reading.functions | reading.inner_functions),
+        unread=tuple(sorted(reading.unread.items())),
         unknown_functions=frozenset(reading.unknown_functions),
         subject_functions=frozenset(reading.subject_functions),
         output=output,

@@ -67,6 +67,8 @@ class CatalogFunction:
     language: str
     security_definer: bool
     extension: str
+    owner: str = ""
+    definition: str = ""  # as CREATE FUNCTION; '': of another language, or too long
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,7 @@ class Catalog:
 
     version: int = 0
     search_path: tuple[str, ...] | None = None
+    read_path: tuple[str, ...] | None = None  # of the session that has read it
     role: str = ""
     relations: Mapping[int, CatalogRelation] = field(default_factory=dict)
     by_name: Mapping[str, tuple[Relation, ...]] = field(default_factory=dict)
@@ -150,6 +153,11 @@ class Catalog:
         if found is None or found.kind == "S":
             return None
         return tuple(name for _, name, _ in found.columns)
+
+    @property
+    def schemas(self) -> frozenset[str]:
+        """Return the schemas that have relations in them."""
+        return frozenset(relation.schema for relation in self.oids)
 
     def resolve(self, schema: str, name: str) -> tuple[Relation, ...]:
         """Return the relations a name may stand for; () if it is nowhere."""
@@ -221,6 +229,14 @@ class Catalog:
             version=hash_text(f"{self.version} fresh {content}"),
             holds_nobody=self.holds_nobody and not any(fresh.values()),
         )
+
+    def without_bodies(self) -> Catalog:
+        """Return this catalog with functions that may do anything: some may be others by now."""
+        functions = {
+            name: tuple(replace(one, definition="") for one in found)
+            for name, found in self.functions.items()
+        }
+        return replace(self, functions=functions, version=hash_text(f"{self.version} no bodies"))
 
     def with_search_path(self, path: tuple[str, ...] | None) -> Catalog:
         """Return this catalog for another search_path; None: it is not known."""

@@ -99,6 +99,7 @@ class _Builder:
         return Catalog(
             version=hash_text(f"{self.digest.hex()} {_shape(subjects)}"),
             search_path=tuple(part for part in session[0].split("\n") if part),
+            read_path=tuple(part for part in session[0].split("\n") if part),
             role=session[1],
             relations=relations,
             by_name={name: tuple(found) for name, found in by_name.items()},
@@ -148,7 +149,9 @@ class _Builder:
     ) -> tuple[dict[str, tuple[CatalogFunction, ...]], dict[int, CatalogFunction]]:
         by_name: dict[str, list[CatalogFunction]] = {}
         by_oid: dict[int, CatalogFunction] = {}
-        for oid, schema, name, kind, volatility, language, definer, extension in self.results[5]:
+        for row in self.results[5]:
+            oid, schema, name, kind, volatility, language, definer, extension, *body = row
+            owner, definition = body or ("", "")
             found = CatalogFunction(
                 int(oid),
                 Function(schema, name),
@@ -157,6 +160,8 @@ class _Builder:
                 language,
                 definer == "t",
                 extension,
+                owner,
+                definition,
             )
             by_oid[found.oid] = found
             by_name.setdefault(name, []).append(found)

@@ -12,6 +12,7 @@ _EQ: Final = "OPERATOR(pg_catalog.=)"
 _GE: Final = "OPERATOR(pg_catalog.>=)"
 _GT: Final = "OPERATOR(pg_catalog.>)"
 _NE: Final = "OPERATOR(pg_catalog.<>)"
+_LONGEST_BODY: Final = 16384  # bytes: what is parsed in the relay itself
 _USER: Final = f"{_GE} '16384'::pg_catalog.oid"
 
 _SESSION: Final = (
@@ -52,7 +53,12 @@ _CHILDREN: Final = (
 )
 _FUNCTIONS: Final = (
     "SELECT p.oid, n.nspname, p.proname, p.prokind, p.provolatile, l.lanname, p.prosecdef,"
-    " COALESCE(e.extname::pg_catalog.text, '')"
+    " COALESCE(e.extname::pg_catalog.text, ''), pg_catalog.pg_get_userbyid(p.proowner),"
+    " CASE WHEN e.extname IS NULL"
+    f" AND l.lanname {_EQ} ANY ('{{sql,plpgsql}}'::pg_catalog.name[])"
+    f" AND p.prokind {_EQ} ANY ('{{f,p}}'::pg_catalog.\"char\"[])"
+    f" AND pg_catalog.octet_length(p.prosrc) OPERATOR(pg_catalog.<=) {_LONGEST_BODY}"
+    " THEN pg_catalog.pg_get_functiondef(p.oid) END"
     " FROM pg_catalog.pg_proc p"
     f" JOIN pg_catalog.pg_namespace n ON n.oid {_EQ} p.pronamespace"
     f" JOIN pg_catalog.pg_language l ON l.oid {_EQ} p.prolang"

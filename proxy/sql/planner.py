@@ -13,7 +13,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from proxy.sql.facts.functions import is_shipped_builtin
+from proxy.sql.facts.functions import may_be_own
 from proxy.terms.facts import Disagreement, Kind
 from proxy.terms.relation import Relation
 from proxy.terms.unknown import UNKNOWN
@@ -54,8 +54,18 @@ def explain_text(statement: bytes) -> bytes:
 
 
 def may_be_planned(facts: StatementFacts) -> bool:
-    """Whether planning runs nothing that is not known: planning evaluates immutable functions."""
-    return facts.kind in PLANNED and facts.opaque is None and not facts.unknown_functions
+    """Whether planning runs nothing that is not known: planning evaluates immutable functions.
+
+    That a function calls itself immutable keeps nothing within it from writing.
+    """
+    if facts.kind not in PLANNED or facts.opaque is not None or facts.unknown_functions:
+        return False
+    does_more = facts.writes or facts.side_doors or facts.changes_session or facts.changes_catalog
+    return not (does_more and facts.kind is Kind.SELECT and _calls_own(facts))
+
+
+def _calls_own(facts: StatementFacts) -> bool:
+    return any(map(may_be_own, facts.functions))
 
 
 def read_plan(answer: bytes | str) -> Plan:
@@ -95,7 +105,7 @@ def witnessed(
         for relation in plan.relations - facts.relations
         if not relation.schema.startswith("pg_") and _has_subjects(relation, catalog)
     }
-    if any(not is_shipped_builtin(name.rsplit(".", 1)[-1]) for name in facts.functions):
+    if _calls_own(facts):
         missed = set()  # of a function in the schema map, whose body the planner sees
     if rows is None and not missed:
         return facts

@@ -204,6 +204,7 @@ class StatementFacts:
     unknown_relations: frozenset[Relation] = frozenset()  # not in the catalog
     functions: frozenset[str] = frozenset()
     unknown_functions: frozenset[str] = frozenset()  # neither built in and harmless nor mapped
+    unread: tuple[tuple[str, str], ...] = ()  # (function, why its body could not be read)
     subject_functions: frozenset[str] = frozenset()  # mapped, and giving subjects' data
     output: tuple[OutputColumn, ...] | Unknown = ()
     returns_rows: bool = False

@@ -53,7 +53,7 @@ TABLE: Final = [
     ),
     Case("app", "copy lab.patient to '/tmp/x'", "block", ["EX120"], ["lab.patient"]),
     Case("app", "select lo_export(1, 'x')", "block", ["EX120", "EX122", "EX902"], ["lo_export"]),
-    Case("app", "do $$ begin end $$", "block", ["EX901"], []),
+    Case("app", "do $$ begin execute 'a' || 1; end $$", "block", ["EX901"], []),
     Case("app", "select from where", "block", ["EX901"], ["where"]),
     Case("app", "select 'lab.patient'", "allow", [], []),
     Case("backup", "copy lab.patient (id, nir) to stdout", "flag", ["EX107"], ["lab.patient"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -34,7 +35,7 @@ def facts_of(sql: str) -> StatementFacts:
         ("select nir from patient limit $1", "$1 by LIMIT, bound later"),
         ("select nir from patient where id > 0", "none: predicates are open"),
         ("select nir from patient", "none: no predicate, no LIMIT"),
-        ("do $$ begin end $$", "none: DO block"),
+        ("do $$ begin execute 'a' || 1; end $$", "none: DO block"),
     ],
 )
 def test_the_bound_and_why(sql: str, bound: str) -> None:
@@ -85,3 +86,14 @@ def test_what_sqlglot_cannot_read_is_said() -> None:
 
     assert said["sqlglot"].startswith("has no opinion")
     assert "lab.patient" in said["grammar"]
+
+
+def test_bodies_that_were_not_read_are_said_with_the_reason() -> None:
+    """A site learns what to write into its schema map."""
+    facts = replace(facts_of("select lab.lab_json(), lab.age(now()::date)"),
+                    unread=(("lab.lab_json", "is in c"),))  # fmt: skip
+    said = dict(word_witnesses(facts, asked=True, planned=None))
+
+    assert said["bodies"] == "known: lab.age; not read: lab.lab_json is in c"
+    said = dict(word_witnesses(facts_of("select 1"), asked=True, planned=None))
+    assert said["bodies"] == "calls none of the database's own"

@@ -57,7 +57,7 @@ def test_budgets() -> None:
             "by the bytes of string_agg, one subject for every 6",
         ),
         ("select * from lab.patient", "as the columns behind * ask for, which the database tells"),
-        ("do $$ begin end $$", "by its bytes, one subject for every 6"),
+        ("do $$ begin execute 'a' || 1; end $$", "by its bytes, one subject for every 6"),
         ("selec", "by its bytes, one subject for every 6"),
         ("fetch 5 from c", "as its cursor's statement"),
         ("execute p", "as the statement it runs"),

@@ -111,7 +111,7 @@ WAYS: dict[str, Callable[[Connection], None]] = {
     "function": by_text("select * from lab.export_patients()"),
     "function that nobody described": by_text("select lab.lab_json(10000)"),
     "SQL as text": by_text(f"select query_to_xml('{EVERYBODY}', true, true, '')"),
-    "DO": by_text("do $$ begin perform 1; end $$"),
+    "DO": by_text("do $$ begin execute 'a' || 1; end $$"),
     "CTE": by_text(f"with everybody as materialized ({EVERYBODY}) table everybody"),
     "UNION": by_text(f"select 'a', 'b' union all {EVERYBODY}"),
     "file": by_text("select pg_read_file('pg_hba.conf')"),

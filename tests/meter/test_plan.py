@@ -229,7 +229,9 @@ def test_bytes_where_a_value_may_hold_many(
     assert not plan.everything
 
 
-@pytest.mark.parametrize("text", ["do $$ begin end $$", "select \x01", "select 'open"])
+@pytest.mark.parametrize(
+    "text", ["do $$ begin execute 'a' || 1; end $$", "select \x01", "select 'open"]
+)
 def test_opaque_is_charged_by_all_its_bytes(facts: Facts, text: str) -> None:
     """What could not be read is not looked into for what it might be."""
     found = facts(text)

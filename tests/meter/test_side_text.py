@@ -43,7 +43,12 @@ WRITE = "insert into lab.patient (nir) values ('1')"
         (WRITE, {"C": b"23505", "M": b'violates "p_key"', "n": b"p_key"}, b"", 0),
         (WRITE, {"C": b"23502", "M": b'null in "a" of "b"', "c": b"a", "t": b"b"}, b"", 0),
         ("select 1/0", {"C": b"22012", "M": b'division: "1"'}, b"", 0),
-        ("do $$begin end$$", {"C": b"P0001", "M": b"12345", "D": b"67", "H": b"8"}, b"", 8),
+        (
+            "do $$begin execute a; end$$",
+            {"C": b"P0001", "M": b"12345", "D": b"67", "H": b"8"},
+            b"",
+            8,
+        ),
         ("select foo()", {"C": b"P0001", "M": b"12345", "W": b"in foo"}, b"12345", 11),
     ],
 )

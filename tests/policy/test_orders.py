@@ -89,7 +89,7 @@ def test_a_damaged_order_is_none(changes: dict[str, Any], problem: str) -> None:
         ("explain analyze select nir from lab.patient", "kind explain_analyze"),
         ("select nir, my_own(nir) from lab.patient", "what may read"),
         ("select nir from lab.patient, elsewhere", "what may read"),
-        ("do $$ begin end $$", "kind"),
+        ("do $$ begin execute 'a' || 1; end $$", "kind"),
     ],
 )
 def test_what_is_outside(statement: str, expected: str | None) -> None:

@@ -40,7 +40,7 @@ def used(talk: Conversation) -> int:
         ("select value from lab.resultat where patient_id = 5", False),
         ("select patient_id, value from lab.resultat", False),
         ("select case when nir < '2' then 1 end from lab.patient where id = 5", False),
-        ("do $$ begin end $$", False),
+        ("do $$ begin execute 'a' || 1; end $$", False),
     ],
 )
 def test_what_names_nobody(statement: str, expected: bool) -> None:

@@ -208,7 +208,7 @@ def test_notices_are_charged_and_dropped() -> None:
 
     talk.say(
         """
-        >>> Query "do $$begin raise notice 'x'; end$$"
+        >>> Query "do $$begin execute 'a' || 1; end$$"
         <<< NoticeResponse 00000 "123456789"
         << NoticeResponse 00000 "123456789"
         ! Emit block EX201

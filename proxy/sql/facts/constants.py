@@ -12,11 +12,18 @@ if TYPE_CHECKING:
 
 MOST_KEYS: Final = 10_000  # more are no bound worth having
 # What makes an expression depend on rows.
-_ROW_DEPENDENT: Final = frozenset({"ColumnRef", "SubLink", "SetToDefault", "CurrentOfExpr"})
+ROW_VALUE: Final = "RowValue"  # not the grammar's: an argument of a function, put into its body
+FIXED_VALUE: Final = "FixedValue"  # the same, of one that is the same for every row
+_ROW_DEPENDENT: Final = frozenset(
+    {"ColumnRef", "SubLink", "SetToDefault", "CurrentOfExpr", ROW_VALUE}
+)
 
 
 class Constant(NamedTuple):
-    """A literal or parameter; ``location``: its byte in the text, None for a parameter."""
+    """A literal or parameter; ``location``: its byte in the text.
+
+    None for a parameter, and for a literal of a function's body.
+    """
 
     value: Literal | Parameter
     location: int | None
@@ -28,8 +35,10 @@ def read_constant(node: Node) -> Constant | None:
     if kind == "ParamRef":
         return Constant(Parameter(int(body.get("number", 0))), None)
     if kind == "A_Const":
-        text = constant_text(body)
-        return None if text is None else Constant(Literal(text), int(body.get("location", -1)))
+        text, location = constant_text(body), body.get("location", -1)
+        if text is None:
+            return None
+        return Constant(Literal(text), None if location is None else int(location))
     return None
 
 

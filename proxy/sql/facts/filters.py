@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from proxy.sql.facts.constants import (
+    ROW_VALUE,
     Constant,
     columns_in,
     is_constant,
@@ -139,7 +140,7 @@ def key_column(reading: Reading, node: Node, scope: Scope) -> Value | None:
         if type_name.get("arrayBounds"):
             return None
         node = cast.get("arg", {})
-    if "ColumnRef" not in node:
+    if "ColumnRef" not in node and ROW_VALUE not in node:
         return None
     value = value_of(reading, node, scope)
     if value.provenance is Provenance.DIRECT and value.key_space and value.place:

@@ -18,6 +18,7 @@ from proxy.sql.facts.functions import note_function
 from proxy.sql.facts.mapped import mapped_columns
 from proxy.sql.facts.outputs import value_of
 from proxy.sql.facts.probing import note_row_count
+from proxy.sql.facts.reading import Call
 from proxy.sql.facts.relations import read_relation
 from proxy.sql.facts.scope import Cte, Item, Scope
 from proxy.sql.facts.session import note_special_call
@@ -164,8 +165,10 @@ def _read_functions(reading: Reading, body: Node, scope: Scope) -> Item:
     columns: list[Named] = []
     opened = False
     rest: list[Value] = []
+    strengths: list[SubjectFilter | None] = []
     for call, definition in calls:
-        found, value = _read_call(reading, call, scope, str(alias.get("aliasname", "")))
+        named_as = str(alias.get("aliasname", ""))
+        found, value = _read_call(reading, call, scope, named_as, strengths)
         rest.append(value)
         named = definition or (defined if len(calls) == 1 else ())
         if named:
@@ -184,8 +187,13 @@ def _read_functions(reading: Reading, body: Node, scope: Scope) -> Item:
         None if opened else tuple(columns),
         combine(rest),
         members=members,
-        strength=SubjectFilter.NONE if members else None,
+        strength=_weakest_of(strengths) if members else None,
     )
+
+
+def _weakest_of(strengths: Sequence[SubjectFilter | None]) -> SubjectFilter:
+    known = [strength for strength in strengths if strength is not None]
+    return min(known, key=RANK.__getitem__, default=SubjectFilter.NONE)
 
 
 def _split_entry(entry: Node) -> tuple[Node, tuple[str, ...]]:
@@ -207,9 +215,16 @@ def _call_name(call: Node) -> str:
 
 
 def _read_call(
-    reading: Reading, call: Node, scope: Scope, alias: str
+    reading: Reading,
+    call: Node,
+    scope: Scope,
+    alias: str,
+    strengths: list[SubjectFilter | None],
 ) -> tuple[tuple[Named, ...] | None, Value]:
-    """Return the columns of a function in FROM (None: not known) and what each carries."""
+    """Return the columns of a function in FROM (None: not known) and what each carries.
+
+    How what is in it is narrowed goes to ``strengths``.
+    """
     body = call.get("FuncCall")
     if body is None:
         value = value_of(reading, call, scope)  # CURRENT_DATE, COALESCE(..)
@@ -217,7 +232,15 @@ def _read_call(
     schema, name = qualified(body.get("funcname", ()))
     nodes: Sequence[Node] = body.get("args", ())
     values = [value_of(reading, node, scope) for node in nodes]
-    known = note_function(reading, schema, name)
+    call_of = Call(nodes, values, bool(body.get("func_variadic")))
+    known = note_function(reading, schema, name, call_of)
+    if known.called is not None:
+        contributes = known.called.contributes
+        reading.level.members |= contributes
+        reading.level.contributes |= contributes
+        strengths.append(known.called.strength)
+        return known.called.columns, known.called.value
+    strengths.append(SubjectFilter.NONE)
     if known.mapped is not None:
         columns, _ = mapped_columns(reading, known.mapped, nodes, values)
         if columns is None:

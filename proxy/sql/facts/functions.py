@@ -7,38 +7,68 @@ from typing import TYPE_CHECKING
 
 from proxy.sql.builtins import BUILTIN_FUNCTIONS
 from proxy.sql.catalog import HARMLESS_EXTENSIONS, HARMLESS_SCHEMAS
+from proxy.sql.facts.reading import Call
 from proxy.sql.facts.side_doors import doors_of_function
 
 if TYPE_CHECKING:
-    from proxy.sql.facts.reading import Reading
+    from collections.abc import Sequence
+
+    from proxy.sql.catalog import CatalogFunction
+    from proxy.sql.facts.reading import Called, Reading
     from proxy.terms.schema_map import MappedFunction
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What a call may reach: a built-in, a function of the map, or nobody knows."""
+    """What a call may reach: a built-in, a function of the map or with a body, or nobody knows.
+
+    ``unmapped``: those of the database that the map does not name.
+    """
 
     harmless: bool
     mapped: MappedFunction | None = None
+    called: Called | None = None
+    unmapped: tuple[CatalogFunction, ...] = ()
 
 
 _HARMLESS = Known(harmless=True)
 _UNKNOWN = Known(harmless=False)
 
 
-def note_function(reading: Reading, schema: str, name: str) -> Known:
-    """Note a call by this name and return what is known of it. Errors: none."""
+_SOMEHOW = Call()
+
+
+def note_function(
+    reading: Reading, schema: str, name: str, call: Call = _SOMEHOW, *, written: bool = True
+) -> Known:
+    """Note a call by this name and return what is known of it. Errors: none.
+
+    ``written``: it is in the statement itself, and not in a view that it reads.
+    """
     label = f"{schema}.{name}" if schema else name
-    reading.functions.add(label)
+    inner = not written or bool(reading.calls)
+    (reading.inner_functions if inner else reading.functions).add(label)
     doors = doors_of_function(name)
     found = _UNKNOWN if doors else _look_up(reading, schema, name)
     reading.side_doors |= doors
+    if found.unmapped:
+        found = _read(reading, found.unmapped, call)
+    if found.called is not None:
+        return found
     if found.mapped is not None:
         reading.subject_functions.add(label)
     elif not found.harmless:
         reading.unknown_functions.add(label)
         reading.mixes = True
     return found
+
+
+def _read(reading: Reading, functions: Sequence[CatalogFunction], call: Call) -> Known:
+    """Return what the bodies of functions say that the map says nothing of."""
+    called = None if reading.read_call is None else reading.read_call(reading, functions, call)
+    if called is None:
+        return _UNKNOWN
+    return _HARMLESS if called.harmless else Known(harmless=False, called=called)
 
 
 def note_operator(reading: Reading, schema: str, name: str) -> Known:
@@ -72,11 +102,23 @@ def _look_up(reading: Reading, schema: str, name: str) -> Known:
     }
     if not mapped:
         return _HARMLESS
-    if len(mapped) > 1 or (not schema and _is_builtin(reading, name)):
-        return _HARMLESS if all(m is not None and m.harmless for m in mapped.values()) else _UNKNOWN
-    (only,) = mapped.values()
-    if only is None:
-        return _UNKNOWN
+    unmapped = tuple(
+        one
+        for one in own
+        if one.extension not in HARMLESS_EXTENSIONS and mapped[one.function] is None
+    )
+    others = [says for says in mapped.values() if says is not None]
+    if not schema and _is_builtin(reading, name):
+        if not all(says.harmless for says in others):
+            return _UNKNOWN
+        called = _read(reading, unmapped, _SOMEHOW) if unmapped else _HARMLESS
+        return called if called.harmless else _UNKNOWN
+    if unmapped:
+        harmless = all(says.harmless for says in others)
+        return Known(harmless=False, unmapped=unmapped) if harmless else _UNKNOWN
+    if len(mapped) > 1:
+        return _HARMLESS if all(says.harmless for says in others) else _UNKNOWN
+    (only,) = others
     return _HARMLESS if only.harmless else Known(harmless=False, mapped=only)
 
 
@@ -96,6 +138,12 @@ def _look_up_in_map(reading: Reading, schema: str, name: str) -> Known:
 def is_shipped_builtin(name: str) -> bool:
     """Whether PostgreSQL 15 has a function of this name of its own."""
     return name in BUILTIN_FUNCTIONS
+
+
+def may_be_own(label: str) -> bool:
+    """Whether a call, as facts name it, may reach another function than one of PostgreSQL's."""
+    schema, _, name = label.rpartition(".")
+    return schema not in {"", *HARMLESS_SCHEMAS} or not is_shipped_builtin(name)
 
 
 def _is_builtin(reading: Reading, name: str) -> bool:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from proxy.sql.facts.column_names import column_name
+from proxy.sql.facts.constants import FIXED_VALUE, ROW_VALUE
 from proxy.sql.facts.folding import AGGREGATES, aggregate_value
 from proxy.sql.facts.functions import note_function, note_operator
 from proxy.sql.facts.mapped import mapped_call
 from proxy.sql.facts.probing import note_test
+from proxy.sql.facts.reading import Call
 from proxy.sql.facts.relations import STATISTICS, STATISTICS_VALUES
 from proxy.sql.facts.session import note_special_call
 from proxy.sql.facts.side_doors import doors_of_function
@@ -59,6 +61,9 @@ def value_of(reading: Reading, node: Node | None, scope: Scope) -> Value:
             return value
         case "FuncCall":
             return _call(reading, body, scope)
+        case _ if kind in {FIXED_VALUE, ROW_VALUE}:
+            held: Value = body["value"]
+            return held
         case "SubLink":
             return _sublink(reading, body, scope)
         case "A_Expr":
@@ -196,8 +201,14 @@ def _call(reading: Reading, body: Node, scope: Scope) -> Value:
     over = body.get("over")
     if over is not None:
         _each(reading, wrapped_children(over), scope)
-    known = note_function(reading, schema, name)
+    nodes: Sequence[Node] = body.get("args", ())
+    call = Call(nodes, arguments, bool(body.get("func_variadic")))
+    known = note_function(reading, schema, name, call)
     _note_span(reading, body, name)
+    if known.called is not None:
+        if reading.level.counts:
+            reading.level.contributes |= known.called.contributes
+        return derive(known.called.value)
     if known.mapped is not None:
         return mapped_call(reading, known.mapped, body.get("args", ()), arguments)
     if not known.harmless:

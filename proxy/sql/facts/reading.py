@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
+from proxy.sql.facts.value import NOTHING
 from proxy.sql.grammar import GrammarError
 from proxy.terms.facts import SubjectFilter
 
 if TYPE_CHECKING:
-    from proxy.sql.catalog import Catalog
+    from collections.abc import Sequence
+
+    from proxy.sql.cache import TwoGenerations
+    from proxy.sql.catalog import Catalog, CatalogFunction
     from proxy.sql.facts.scope import Result, Scope
     from proxy.sql.facts.tree import Node
-    from proxy.sql.facts.value import Value
+    from proxy.sql.facts.value import Named, Value
     from proxy.terms.column_class import ColumnClass
     from proxy.terms.facts import KeyFilter, SettingChange, SideDoor
     from proxy.terms.relation import Relation
@@ -27,6 +31,42 @@ class QueryReader(Protocol):
 
     def __call__(self, reading: Reading, node: Node, parent: Scope | None) -> Result:
         """Return the columns and occurrences of the query."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call as it is written. ``nodes`` None: only that there may be one is known."""
+
+    nodes: Sequence[Node] | None = None
+    values: Sequence[Value] = ()
+    is_variadic: bool = False  # the last argument is the array itself
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """What a call of a function gives, whose body was read. ``columns`` None: not known.
+
+    ``harmless``: it computes from its arguments, and touches nothing of anybody.
+    """
+
+    columns: tuple[Named, ...] | None = ()
+    value: Value = NOTHING
+    contributes: frozenset[int] = frozenset()
+    strength: SubjectFilter | None = None
+    harmless: bool = False
+
+
+class CallReader(Protocol):
+    """Reads a call of functions of the database, of which one will run."""
+
+    def __call__(
+        self, reading: Reading, functions: Sequence[CatalogFunction], call: Call
+    ) -> Called | None:
+        """Return what it gives; None: nobody can tell."""
+
+
+# Which bodies were found to be harmless, by (OID, version of the catalog, search_path).
+BodyBook: TypeAlias = "TwoGenerations[tuple[int, int, tuple[str, ...] | None], bool]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +116,16 @@ class Reading:
     creates: set[Relation] = field(default_factory=set)
     functions: set[str] = field(default_factory=set)
     unknown_functions: set[str] = field(default_factory=set)
+    inner_functions: set[str] = field(default_factory=set)  # called by bodies alone
+    unread: dict[str, str] = field(default_factory=dict)  # function -> why its body was not read
+    read_call: CallReader | None = None  # None: bodies are not read
+    reads_bodies: bool = True  # False: they may not be what the catalog says any more
+    bodies: BodyBook | None = None
+    calls: tuple[int, ...] = ()  # OIDs of the functions whose bodies this is within
+    is_trial: bool = False  # of a body, without arguments
+    assumes: bool = False  # a trial has taken a call of itself for harmless
+    spent: list[int] = field(default_factory=lambda: [0])  # bodies read for the whole statement
+    tells_others: bool = False  # what it is given may be seen by others: a notice, a lock
     subject_functions: set[str] = field(default_factory=set)
     side_doors: set[SideDoor] = field(default_factory=set)
     named_relations: set[tuple[str, str]] = field(default_factory=set)  # as written

@@ -103,7 +103,7 @@ def note_read(reading: Reading, found: Iterable[Relation], *, only: bool = False
     if catalog is not None:
         for one in reached:
             for function in catalog.view_functions.get(one, ()):
-                note_function(reading, function.schema, function.name)
+                note_function(reading, function.schema, function.name, written=False)
     return bool(subjects)
 
 

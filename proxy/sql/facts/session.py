@@ -147,12 +147,15 @@ def note_special_call(
     if name == _SET_CONFIG:
         _note_set_config(reading, nodes, values)
     elif name == "pg_notify":
+        reading.tells_others = True
         if len(nodes) > 1 and (not values[1].tells_nothing or _reads_rows(nodes[1])):
             reading.side_doors.add(SideDoor.NOTIFY)
     elif name in _SLEEPS:
+        reading.tells_others = True
         reading.spells_rows |= any(not value.tells_nothing for value in values)
     elif name in _SEEN_ELSEWHERE or name.startswith(_LOCKS):
         # a sequence, a lock: other sessions see the number
+        reading.tells_others = True
         if any(not value.tells_nothing for value in values):
             reading.side_doors.add(SideDoor.SETTING_CHANNEL)
     elif name == "ts_rewrite" and len(nodes) < _THREE:

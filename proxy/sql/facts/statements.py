@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from proxy.sql.facts.bodies import read_do
 from proxy.sql.facts.carrying import read_copy, read_declare, read_execute, read_fetch
 from proxy.sql.facts.definitions import read_create_as, read_definition, read_view
 from proxy.sql.facts.outline import QUERIES, Outline, name_of, read_as
@@ -190,9 +191,14 @@ def _is_off(argument: Node | None) -> bool:
 
 
 def _read_do(reading: Reading, body: Node) -> Outline:
-    del body
+    options = [one.get("DefElem", {}) for one in body.get("args", ())]
+    said = {
+        str(one.get("defname")): str(one.get("arg", {}).get("String", {}).get("sval", ""))
+        for one in options
+    }
+    reason = read_do(reading, said.get("language", "plpgsql").lower(), said.get("as", ""))
     reading.changes_catalog = reading.changes_session = True
-    return Outline(Kind.DO, opaque="DO block runs code that cannot be read")
+    return Outline(Kind.DO, opaque=reason)
 
 
 def _read_call(reading: Reading, body: Node) -> Outline:
@@ -201,7 +207,11 @@ def _read_call(reading: Reading, body: Node) -> Outline:
     columns = read_targets(reading, [{"ResTarget": {"val": {"FuncCall": call}}}], Scope())
     if reading.unknown_functions:
         reading.changes_catalog = reading.changes_session = True
-        return Outline(Kind.CALL, returns_rows=True, opaque="procedure that the map does not name")
+        reasons = "; ".join(f"{name} {why}" for name, why in sorted(reading.unread.items()))
+        opaque = f"procedure that the map does not name: {reasons}" if reasons else (
+            "procedure that the map does not name"
+        )  # fmt: skip
+        return Outline(Kind.CALL, returns_rows=True, opaque=opaque)
     return Outline(Kind.CALL, columns, returns_rows=True)
 
 
