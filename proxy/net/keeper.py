@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from proxy.meter.ledger import Ledger
     from proxy.meter.saved import Batch
     from proxy.metrics import Metrics
+    from proxy.session.catalog_book import CatalogBook, KeptTaint
     from proxy.stores.sqlite import SqliteStore
 
 SAVE_SECONDS: Final = 1.0  # between batches for which nobody waits; between tries of a failed one
@@ -35,6 +36,7 @@ class Keeper:
         store: where; None: nowhere, the ledger ends with the process.
         executor: one thread, in which the store is written.
         metrics: of batches and failures.
+        catalogs: copies of subjects' data that were seen to be made; None: they are not kept.
     """
 
     def __init__(
@@ -43,7 +45,9 @@ class Keeper:
         store: SqliteStore | None,
         executor: Executor | None,
         metrics: Metrics,
+        catalogs: CatalogBook | None = None,
     ) -> None:
+        self._catalogs = catalogs
         self._ledger = ledger
         self._store = store
         self._executor = executor
@@ -60,7 +64,7 @@ class Keeper:
 
     def look(self) -> None:
         """Keep soon what should not wait for the next round."""
-        if self._ledger.book.wants_saving:
+        if self._ledger.book.wants_saving or not (self._catalogs is None or self._catalogs.is_kept):
             self._wanted.set()
 
     def readiness(self) -> list[str]:
@@ -90,27 +94,36 @@ class Keeper:
     async def _keep(self) -> None:
         waiting, self._waiting = self._waiting, []
         store, batch = self._store, self._ledger.take_batch(clock.now())
-        if store is None or batch is None:
-            if batch is not None:
-                self._ledger.book.saved()  # nowhere, as it was asked for
+        taint = None if self._catalogs is None else self._catalogs.take_unsaved()
+        if store is None or (batch is None and taint is None):
+            self._saved(batch, taint)  # nowhere, as it was asked for
             self._tell(waiting)
             return
         loop = asyncio.get_running_loop()
         began = clock.stopwatch()
         try:
-            await loop.run_in_executor(self._executor, store.keep, batch, clock.moment())
+            await loop.run_in_executor(self._executor, store.keep, batch, clock.moment(), taint)
         except VigieError as error:
-            self._fail(batch, str(error))
+            self._fail(batch, taint, str(error))
         else:
-            self._ledger.book.saved()
+            self._saved(batch, taint)
             if self._failing:
                 _log.warning("state can be written again")
             self._failing = ""
             self._metrics.state_saved(clock.stopwatch() - began)
         self._tell(waiting)
 
-    def _fail(self, batch: Batch, reason: str) -> None:
-        self._ledger.book.not_saved(batch)
+    def _saved(self, batch: Batch | None, taint: KeptTaint | None) -> None:
+        if batch is not None:
+            self._ledger.book.saved()
+        if taint is not None and self._catalogs is not None:
+            self._catalogs.saved()
+
+    def _fail(self, batch: Batch | None, taint: KeptTaint | None, reason: str) -> None:
+        if batch is not None:
+            self._ledger.book.not_saved(batch)
+        if taint is not None and self._catalogs is not None:
+            self._catalogs.not_saved(taint)
         self._metrics.state_error()
         if not self._failing:
             _log.error("%s", reason)
@@ -130,8 +143,9 @@ class Keeper:
         try:
             if not self._ledger.book.is_under_way:
                 batch = self._ledger.take_batch(clock.now(), reserves=False)
-                if batch is not None:
-                    store.keep(batch, clock.moment())
+                taint = None if self._catalogs is None else self._catalogs.take_unsaved()
+                if batch is not None or taint is not None:
+                    store.keep(batch, clock.moment(), taint)
         except VigieError as error:
             _log.error("%s", error)
         finally:

@@ -173,7 +173,7 @@ def _surroundings(
     rules = [(rule.id, rule.severity) for rule in policy.rules]
     metrics.policy_loaded(rules, policy.budgets, policy.version, at=clock.wall())
     metrics.mode(settings.mode)
-    ledger, keeper, secret = open_state(settings, metrics, stack)
+    ledger, keeper, secret, catalogs = open_state(settings, metrics, stack)
     tls = Tls(settings.frontend_tls, settings.backend_tls)
     _tell_warnings(tls)
     try:
@@ -196,6 +196,7 @@ def _surroundings(
         on_internal_error=settings.on_internal_error,
         max_statement_bytes=settings.limits.max_statement_bytes,
         catalog_refresh_seconds=settings.catalog_refresh_seconds,
+        catalogs=catalogs,
         plan_seconds=settings.plan_refresh_seconds,
         routes=[_route(one) for one in settings.upstreams],
         admission=_admission(settings.limits),

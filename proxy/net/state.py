@@ -15,6 +15,7 @@ from proxy.meter.book import Book
 from proxy.meter.ledger import Ledger
 from proxy.net import clock
 from proxy.net.keeper import Keeper
+from proxy.session.catalog_book import CatalogBook
 from proxy.settings.load import MEMORY
 from proxy.stores.moments import resume
 from proxy.stores.sqlite import SqliteStore, StateError
@@ -31,21 +32,23 @@ _LONGEST_KEY: Final = 64  # that BLAKE2b takes
 
 def open_state(
     settings: Settings, metrics: Metrics, stack: contextlib.ExitStack | contextlib.AsyncExitStack
-) -> tuple[Ledger, Keeper, bytes]:
-    """Return the ledger, what keeps it, and the key of the hashes of subject keys.
+) -> tuple[Ledger, Keeper, bytes, CatalogBook]:
+    """Return the ledger, what keeps it, the key of the hashes of subject keys, and the copies.
 
     Errors: ConfigurationError, if the secret or the state cannot be used.
     """
     secret = read_secret(settings)
+    catalogs = CatalogBook()
     if settings.state == MEMORY:
         ledger = Ledger(Book(new_seen=accel.SeenGroups))
-        return ledger, Keeper(ledger, None, None, metrics), secret
+        return ledger, Keeper(ledger, None, None, metrics, catalogs), secret, catalogs
     path = Path(settings.state)
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         store = SqliteStore(path, secret)
         try:
             saved, kept = store.load()
+            catalogs.restore(store.load_taint())
         except StateError:
             store.close()
             raise
@@ -60,10 +63,10 @@ def open_state(
     ledger = Ledger(book, offset_seconds=offset, share_percent=settings.state_share_percent)
     book.restore(saved, ledger.time(clock.now()))
     executor = ThreadPoolExecutor(1, "state")
-    keeper = Keeper(ledger, store, executor, metrics)
+    keeper = Keeper(ledger, store, executor, metrics, catalogs)
     stack.callback(keeper.close)
     stack.callback(executor.shutdown)
-    return ledger, keeper, secret
+    return ledger, keeper, secret, catalogs
 
 
 def read_secret(settings: Settings) -> bytes:

@@ -6,17 +6,19 @@ its sessions begin with. Both are believed for a while, and not beyond a change 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from proxy.sql import build_catalog
+from proxy.sql.kept import kept_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from proxy.policy.drift import Drift
     from proxy.sql import Catalog
+    from proxy.sql.kept import KeptRelation
     from proxy.terms.relation import Relation
     from proxy.terms.schema_map import SchemaMap
 
@@ -25,6 +27,7 @@ Results: TypeAlias = "Sequence[Sequence[Sequence[str | None]]]"
 _CLAIM_SECONDS: Final = 5.0  # a session that began to read has so long; then another one reads
 _MAX_READERS: Final = 1024
 _NEVER: Final = float("-inf")
+_NOT_OVER: Final = float("inf")
 
 
 class Need(Enum):
@@ -53,8 +56,22 @@ class _Page:
     change: int = -1
     changes: int = 0
     claimed_until: float = _NEVER
-    tainted: frozenset[Relation] = frozenset()
     drift: tuple[Drift, ...] | None = None  # None: it was not looked for
+    # by name, until a catalog that was read after their transaction has them with their OID:
+    # relation -> number of the change that has to be in it; infinite: it is not over yet
+    tainted: dict[Relation, float] = field(default_factory=dict)
+    kept: frozenset[KeptRelation] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class KeptTaint:
+    """What is known of copies and renamed relations, by database, for after a restart.
+
+    ``named``: of the copies that no catalog has shown yet.
+    """
+
+    relations: Mapping[str, frozenset[KeptRelation]] = field(default_factory=dict)
+    named: frozenset[tuple[str, Relation]] = frozenset()
 
 
 class CatalogBook:
@@ -64,6 +81,11 @@ class CatalogBook:
         self.epochs = [0]  # raised when what is known changes, or ceases to be believed
         self._pages: dict[str, _Page] = {}
         self._paths: dict[Reader, tuple[tuple[str, ...], float, int]] = {}
+        self._restored: dict[str, frozenset[KeptRelation]] = {}
+        # numbers of versions: of all this, of what was taken to be kept, of what is kept, and of
+        # the last copy, whose maker waits until it is kept
+        self._version = self._taken = self._saved = self._copied = 0
+        self._unsaved: set[str] = set()
 
     def need(self, reader: Reader, now: float, seconds: float) -> Need:
         """Return what a session that begins has to read. ``seconds``: how long it is believed."""
@@ -115,6 +137,16 @@ class CatalogBook:
         page.catalog, page.read_at, page.change = catalog, now, change
         page.claimed_until = _NEVER
         page.results = results
+        settled = [one for one, number in page.tainted.items() if number <= change]
+        for relation in settled:  # the catalog has it with its OID, or it is gone
+            del page.tainted[relation]
+        kept = kept_of(catalog)
+        if settled or kept != page.kept:
+            page.kept = kept
+            self._unsaved.add(database)
+            self._version += 1
+            if settled:  # waited for: until then a new name would hide it from the next process
+                self._copied = self._version
         self.epochs[0] += 1
 
     def put_drift(self, database: str, found: tuple[Drift, ...]) -> tuple[Drift, ...]:
@@ -167,13 +199,62 @@ class CatalogBook:
         self.epochs[0] += 1
 
     def tainted(self, database: str) -> frozenset[Relation]:
-        """Return the relations into which subjects' data was copied."""
-        return self._page(database).tainted
+        """Return the relations into which subjects' data was copied, that no catalog shows yet."""
+        return frozenset(self._page(database).tainted)
+
+    def kept(self, database: str) -> frozenset[KeptRelation]:
+        """Return what was known before a restart, for the first catalog."""
+        page = self._page(database)
+        return self._restored.get(database, frozenset()) if page.catalog is None else frozenset()
 
     def taint(self, database: str, relations: Iterable[Relation]) -> None:
-        """Note that subjects' data was copied into these."""
-        self._page(database).tainted |= frozenset(relations)
+        """Note that subjects' data was copied into these, in a transaction that is not over."""
+        self._page(database).tainted.update(dict.fromkeys(relations, _NOT_OVER))
         self.epochs[0] += 1
+        self._version += 1
+        self._copied = self._version
+
+    def settle(self, database: str, relations: Iterable[Relation]) -> None:
+        """Note that the transaction which copied into these is over.
+
+        The catalog has to be read again: it tells their OIDs.
+        """
+        self.changed(database)
+        page = self._page(database)
+        page.tainted.update((one, page.changes) for one in relations if one in page.tainted)
+
+    # what outlives the process
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether every copy that was made is kept, and its maker may hear of it."""
+        return self._saved >= self._copied
+
+    def restore(self, kept: KeptTaint) -> None:
+        """Take over what was kept by the process before."""
+        self._restored = dict(kept.relations)
+        for database, relation in kept.named:
+            page = self._page(database)
+            page.tainted[relation] = page.changes
+
+    def take_unsaved(self) -> KeptTaint | None:
+        """Return what is to be kept: all names, and the relations of databases that changed."""
+        if self._version == self._saved:
+            return None
+        self._taken = self._version
+        taken, self._unsaved = self._unsaved, set()
+        return KeptTaint(
+            {database: self._page(database).kept for database in taken},
+            frozenset((name, one) for name, page in self._pages.items() for one in page.tainted),
+        )
+
+    def saved(self) -> None:
+        """Note that what was taken is kept."""
+        self._saved = self._taken
+
+    def not_saved(self, taken: KeptTaint) -> None:
+        """Note that it is not: it is taken again."""
+        self._unsaved |= taken.relations.keys()
 
     def _page(self, database: str) -> _Page:
         page = self._pages.get(database)

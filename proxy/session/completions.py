@@ -92,6 +92,9 @@ class Completions:
             if state.changed_catalog:  # visible to others only now
                 state.changed_catalog = state.changed_code = False
                 state.context.catalogs.changed(state.reader.database)
+            if state.copied_into:
+                state.context.catalogs.settle(state.reader.database, state.copied_into)
+                state.copied_into = frozenset()
 
     def copying_in(self, head: Pending) -> None:
         """The backend reads COPY data, and ignores each Sync until it has their end."""
@@ -161,6 +164,7 @@ class Completions:
         state.own_tainted |= own
         state.fresh = tuple((one, held or one in relations) for one, held in state.fresh)
         if relations - own:
+            state.copied_into |= relations - own
             state.context.catalogs.taint(state.reader.database, relations - own)
 
 

@@ -146,7 +146,13 @@ class OwnQuery:
         path = tuple(part for part in (row[0] or "").split("\n") if part)
         if pending.everything:
             before = book.catalog(reader.database)
-            catalog = build_catalog(pending.results, state.context.policy.schema_map, before)
+            catalog = build_catalog(
+                pending.results,
+                state.context.policy.schema_map,
+                before,
+                kept=book.kept(reader.database),
+                tainted=book.tainted(reader.database),
+            )
             book.put(reader.database, catalog, pending.change, state.now, pending.results)
             state.out.append(CatalogRead(loaded=True, drift=self._find_drift(catalog, before)))
             state.catalog_failed_at = None

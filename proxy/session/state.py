@@ -110,6 +110,7 @@ class State:
     changed_catalog: bool = False  # within this transaction
     changed_code: bool = False  # and perhaps what functions do
     fresh: tuple[tuple[Relation, bool], ...] = ()  # made since then; tainted?
+    copied_into: frozenset[Relation] = frozenset()  # within this transaction, for everyone
     own_tainted: frozenset[Relation] = frozenset()  # temporary ones with subjects' data
     touched: frozenset[Relation] = frozenset()  # made or renamed since the catalog was read
     cut: Cut | None = None
@@ -214,6 +215,8 @@ class State:
     @property
     def is_covered(self) -> bool:
         """Whether what was charged may leave."""
+        if not self.context.catalogs.is_kept:
+            return False
         has_charged = self.has_charged or bool(self._order_accounts)
         return not has_charged or self.context.ledger.is_covered
 

@@ -24,8 +24,9 @@ from proxy.terms.column_class import ColumnClass
 from proxy.terms.relation import Column, Function, Relation
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
+    from proxy.sql.kept import KeptRelation
     from proxy.terms.schema_map import SchemaMap
 
 _Rows: TypeAlias = "Sequence[Sequence[str | None]]"
@@ -37,7 +38,12 @@ _KEY: Final = ColumnClass.KEY
 
 
 def build_catalog(
-    results: Sequence[_Rows], schema_map: SchemaMap, previous: Catalog | None = None
+    results: Sequence[_Rows],
+    schema_map: SchemaMap,
+    previous: Catalog | None = None,
+    *,
+    kept: Collection[KeptRelation] = (),
+    tainted: frozenset[Relation] = frozenset(),
 ) -> Catalog:
     """Return the catalog that these results tell of.
 
@@ -46,15 +52,20 @@ def build_catalog(
         schema_map: what the site says of its columns.
         previous: the catalog before, of the same session or database. What a relation was found
             to be stays with its OID, so that a renamed one is still known.
+        kept: the same of before a restart.
+        tainted: relations into which subjects' data was copied; from here on it stays with the OID.
 
     Errors: ``ValueError`` if there are not ten results or a row is not as expected.
     """
     if len(results) != _SELECTS:
         raise ValueError(f"the catalog query gives {_SELECTS} results, not {len(results)}")
     digest = _digest(results, schema_map)
-    if previous is not None and previous.digest == digest:
+    if previous is not None and previous.digest == digest and not (kept or tainted):
         return previous
-    return _Builder(results, schema_map, previous, digest).build()
+    builder = _Builder(results, schema_map, previous, digest)
+    builder.kept = {one.oid: one for one in kept}
+    builder.tainted = tainted
+    return builder.build()
 
 
 def _digest(results: Sequence[_Rows], schema_map: SchemaMap) -> bytes:
@@ -81,6 +92,8 @@ class _Builder:
         self.previous = previous
         self.digest = digest
         self.names: dict[int, Relation] = {}
+        self.kept: Mapping[int, KeptRelation] = {}
+        self.tainted: frozenset[Relation] = frozenset()
 
     def build(self) -> Catalog:
         relations = self._relations()
@@ -88,8 +101,9 @@ class _Builder:
         sources = _closure(self._pairs(3))
         children = _closure(self._pairs(4))
         functions, by_oid = self._functions()
-        previous = self.previous
-        tainted = frozenset[Relation]() if previous is None else previous.tainted
+        tainted = self.tainted
+        if self.previous is not None:
+            tainted |= self.previous.tainted
         subjects = self._subjects(relations, sources, children, tainted)
         sticky = self._sticky(relations, subjects)
         session = self.results[0][0] if self.results[0] else ["", "", ""]
@@ -111,10 +125,8 @@ class _Builder:
             builtin_functions=BUILTIN_FUNCTIONS | frozenset(self._builtin_names()),
             user_operators=self._operators(),
             subjects=subjects,
-            tainted=tainted,
             references=self._references(relations),
-            holds_nobody=not tainted
-            and not any(one.whole.subject for one in subjects.values())
+            holds_nobody=not any(one.whole.subject for one in subjects.values())
             and not any(one.kind == _FOREIGN for one in relations.values())
             and not any(one.extension in _REMOTE_EXTENSIONS for one in by_oid.values()),
             sticky=sticky,
@@ -244,9 +256,13 @@ class _Builder:
 
     def _held_before(self, entry: CatalogRelation) -> SubjectColumns | None:
         """Return what the relation of this OID was before, under whatever name."""
-        if self.previous is None or (entry.oid, 0) not in self.previous.sticky:
-            return None
-        sticky = self.previous.sticky
+        sticky = {} if self.previous is None else self.previous.sticky
+        if (entry.oid, 0) not in sticky:
+            kept = self.kept.get(entry.oid)
+            if kept is None or not kept.is_of(entry):
+                return None
+            sticky = {(entry.oid, one.number): one.origin for one in kept.columns}
+            sticky[entry.oid, 0] = kept.whole
         columns = {
             name: sticky.get((entry.oid, number), UNKNOWN_COLUMN)
             for number, name, _ in entry.columns
@@ -258,7 +274,9 @@ class _Builder:
         relations: Mapping[int, CatalogRelation],
         subjects: Mapping[Relation, SubjectColumns],
     ) -> dict[tuple[int, int], ColumnOrigin]:
-        before = dict(self.previous.sticky) if self.previous is not None else {}
+        before = {} if self.previous is None else {
+            key: origin for key, origin in self.previous.sticky.items() if key[0] in relations
+        }  # fmt: skip
         for oid, entry in relations.items():
             subject = subjects.get(entry.relation)
             # views are found again by what they read

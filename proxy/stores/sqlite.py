@@ -23,12 +23,14 @@ from proxy.errors import VigieError
 from proxy.meter.keys import HASH_BYTES
 from proxy.meter.saved import SavedSubject, SavedTally
 from proxy.stores.moments import KeptTime, Moment
+from proxy.stores.taint import TAINT_TABLES, read_taint, write_taint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from proxy.meter.saved import Batch, TallyChange
+    from proxy.session.catalog_book import KeptTaint
 
 FORMAT: Final = 1
 _MODE: Final = 0o600
@@ -93,16 +95,24 @@ class SqliteStore:
         with _told(self.path, "read"):
             return read_tallies(self._connection), read_time(self._connection)
 
-    def keep(self, batch: Batch, moment: Moment) -> None:
+    def load_taint(self) -> KeptTaint:
+        """Return what is known of copies and renamed relations."""
+        with _told(self.path, "read"):
+            return read_taint(self._connection)
+
+    def keep(self, batch: Batch | None, moment: Moment, taint: KeptTaint | None = None) -> None:
         """Write a batch, all of it or nothing. It is on the disk when this returns."""
         with _told(self.path, "written"):
             run = self._connection.execute
             run("BEGIN IMMEDIATE")
             try:
-                for change in batch.changes:
-                    self._write(change)
-                said = [batch.now, moment.wall, moment.since_boot, moment.boot]
-                run("INSERT OR REPLACE INTO meta VALUES ('time', ?)", (json.dumps(said),))
+                if batch is not None:
+                    for change in batch.changes:
+                        self._write(change)
+                    said = [batch.now, moment.wall, moment.since_boot, moment.boot]
+                    run("INSERT OR REPLACE INTO meta VALUES ('time', ?)", (json.dumps(said),))
+                if taint is not None:
+                    write_taint(self._connection, taint)
                 run("COMMIT")
             except BaseException:
                 if self._connection.in_transaction:
@@ -131,7 +141,7 @@ class SqliteStore:
             raise StateError(
                 f"state {self.path} has format {found}, expected {FORMAT}; it is of another version"
             )
-        self._connection.executescript(f"{_TABLES} PRAGMA user_version = {FORMAT};")
+        self._connection.executescript(f"{_TABLES} {TAINT_TABLES} PRAGMA user_version = {FORMAT};")
         mark = hashlib.blake2b(b"vigie state", key=secret, digest_size=16).hexdigest()
         run("INSERT OR IGNORE INTO meta VALUES ('secret', ?)", (mark,))
         (kept,) = run("SELECT value FROM meta WHERE name = 'secret'").fetchone()

@@ -114,7 +114,7 @@ def test_usage_goes_on_after_an_orderly_end(
     for wall, boot in ((10_000.0, "a"), (3.0, "b"), (12_000.0, "c"), (14_000.0, "d")):
         monkeypatch.setattr(clock, "moment", lambda at=wall, boot=boot: Moment(at, 1.0, boot))
         with contextlib.ExitStack() as stack:
-            ledger, _, _ = open_state(where, metrics(), stack)
+            ledger, _, _, _ = open_state(where, metrics(), stack)
             used.append(charge(ledger, b"twelve-bytes"))
             if not used[1:]:
                 used.append(charge(ledger, b"another-one!"))

@@ -92,3 +92,54 @@ def test_a_catalog_that_cannot_be_made_anew_is_read_again() -> None:
 
     assert book.catalog("lab") is None
     assert not book.is_fresh("lab", 1.0, 30.0)
+
+
+def test_copies_are_kept_by_oid_once_a_catalog_shows_them() -> None:
+    """Not before their transaction is over: what bears the name until then may be another one."""
+    book, copy = read_book(), Relation("lab", "medecin")
+    book.taint("lab", [copy])
+
+    assert not book.is_kept
+    book.put("lab", LAB, book.changes("lab"), 1.0)
+    assert book.tainted("lab") == {copy}
+    book.settle("lab", [copy])
+    seen = build_catalog(LAB_RESULTS, LAB_MAP, tainted=book.tainted("lab"))
+    book.put("lab", seen, book.changes("lab"), 2.0)
+    assert book.tainted("lab") == frozenset()
+    taken = book.take_unsaved()
+    assert taken is not None
+    assert {one.relation for one in taken.relations["lab"]} > {copy}
+    assert taken.named == frozenset()
+    book.saved()
+    assert book.take_unsaved() is None
+
+
+def test_what_could_not_be_kept_is_taken_again() -> None:
+    """And whoever made a copy meanwhile goes on waiting."""
+    book, copy = read_book(), Relation("lab", "copy")
+    book.taint("lab", [copy])
+    first = book.take_unsaved()
+    assert first is not None
+    book.not_saved(first)
+    again = book.take_unsaved()
+    assert again == first
+    book.taint("lab", [Relation("lab", "other")])
+    book.saved()
+
+    assert not book.is_kept
+
+
+def test_the_next_process_goes_on_with_it() -> None:
+    """By name until the first catalog, which knows OIDs."""
+    book = read_book()
+    book.taint("lab", [Relation("lab", "copy")])
+    taken = book.take_unsaved()
+    assert taken is not None
+    other = CatalogBook()
+    other.restore(taken)
+
+    assert other.tainted("lab") == {Relation("lab", "copy")}
+    assert other.kept("lab") == taken.relations["lab"]
+    other.put("lab", LAB, 0, 0.0)
+    assert not other.kept("lab")
+    assert not other.tainted("lab")

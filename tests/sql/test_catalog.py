@@ -8,6 +8,7 @@ from typing import Final
 import pytest
 
 from proxy.sql import Analyser, Catalog, build_catalog
+from proxy.sql.kept import kept_of
 from proxy.terms.column_class import ColumnClass
 from proxy.terms.relation import Relation
 from tests.data.lab_catalog import LAB, LAB_MAP, LAB_RESULTS
@@ -169,3 +170,34 @@ def test_nobody_is_in_reach_where_no_relation_holds_subjects() -> None:
         assert in_reach(text, alone.with_tainted([job]))
         assert in_reach(text, alone.with_fresh({Relation("app", "copy"): True}))
         assert not in_reach(text, alone.with_fresh({Relation("app", "copy"): False}))
+
+
+def test_what_was_found_outlives_the_process_with_the_oid() -> None:
+    """A renamed relation and a renamed copy are known again; after DROP the OID is nobody's."""
+    results = deepcopy(LAB_RESULTS)
+    results[1].append(["30000", "staging", "copy", "r", "p"])
+    results[2].append(["30000", "1", "c1", "25"])
+    copy = Relation("staging", "copy")
+    before = build_catalog(results, LAB_MAP, tainted=frozenset({copy}))
+    kept = kept_of(before)
+    for row in results[1]:
+        row[2] = {"copy": "innocent", "patient": "parameters"}.get(row[2] or "", row[2])
+    after = build_catalog(results, LAB_MAP, kept=kept)
+    plain = build_catalog(results, LAB_MAP)
+
+    assert after.origin(30000, 1).column_class is ColumnClass.UNKNOWN
+    assert after.origin(oid("patient"), 2).column_class is ColumnClass.IDENTITY
+    assert plain.origin(30000, 1).column_class is ColumnClass.NONE
+    results[1] = [row for row in results[1] if row[0] != "30000"]
+    assert all(one.oid != 30000 for one in kept_of(build_catalog(results, LAB_MAP, after)))
+
+
+def test_an_oid_of_another_cluster_is_another_relation() -> None:
+    """Neither the name nor most columns are the same."""
+    results = deepcopy(LAB_RESULTS)
+    kept = kept_of(build_catalog(results, LAB_MAP))
+    results[1] = [[oid, "app", f"t{oid}", "r", "p"] for oid, *_ in results[1]]
+    results[2] = [[oid, "1", "x", "16"] for oid, *_ in results[1]]
+    results[3] = results[4] = []
+
+    assert not build_catalog(results, LAB_MAP, kept=kept).subjects
