@@ -208,7 +208,7 @@ ROWS: Final[tuple[tuple[str, tuple[Panel, ...]], ...]] = (
                 rate("vigie_attributed_statements_total", by="naming"),
                 "{{naming}}",
                 "ops",
-                "Statements about patients a second, of roles that are believed to say for whom. "
+                "Statements a second about patients, of roles believed to say for whom they act. "
                 "When unnamed ones rise: an application has lost the way to say it, or somebody "
                 "uses its role by another program.",
                 stacked=True,
