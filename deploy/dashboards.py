@@ -218,8 +218,8 @@ ROWS: Final[tuple[tuple[str, tuple[Panel, ...]], ...]] = (
                 rate("vigie_masked_values_total", by="how"),
                 "{{how}}",
                 "ops",
-                "Values released masked a second, by how. When there are none although masked roles "
-                "work: look whether the rules still name these roles.",
+                "Values released masked a second, by how. None, although masked roles work: "
+                "look whether the rules still name these roles.",
                 stacked=True,
             ),
         ),

@@ -83,7 +83,7 @@ class Inbound:
         self._following = Following(state)
 
     def take(self, shape: Frame | Run | Piece) -> bool:
-        """Take one message; False: its text is read elsewhere first, give it again then."""
+        """Take one message; False: something has to be known first, give it again then."""
         state = self._state
         self._was_open = state.segment_open
         if shape.tag in _OPENS:
@@ -96,9 +96,9 @@ class Inbound:
             case Frame(tag=Tag.PARSE):
                 return self._parse(self._showing.replaced(shape))
             case Frame(tag=Tag.BIND):
-                self._bind(shape)
+                return self._bind(shape)
             case Frame(tag=Tag.EXECUTE):
-                self._execute(shape)
+                return self._execute(shape)
             case Frame(tag=Tag.FUNCTION_CALL):
                 self._function_call(shape)
             case Frame(tag=Tag.PASSWORD):
@@ -156,6 +156,8 @@ class Inbound:
             return False
         resolved = self._names.resolve_ahead(statements)
         name = self._names.nobody_made(resolved)
+        if name is not None and self._may_be_told():
+            return False
         absent = None if name is None else self._refused(missing, name)
         if absent is not None:
             self._replace_absent(absent, resolved[0].kind, text, statements)
@@ -266,18 +268,30 @@ class Inbound:
             self._state.out += told
         return decision
 
-    def _bind(self, frame: Frame) -> None:
+    def _may_be_told(self) -> bool:
+        """Whether an answer under way may tell of a name: what drops it may fail."""
+        state = self._state
+        is_moot = state.doomed is not None or not state.context.enforces
+        if not state.pending or state.adopting or is_moot:
+            return False
+        state.flush()
+        state.segment_open, state.waits_for_answers = self._was_open, True
+        return True
+
+    def _bind(self, frame: Frame) -> bool:
         state = self._state
         bind = decode_bind(frame.body)
         if bind is None:
             self._send_bind(frame, "", "", Portal(EMPTY), self._refused(malformed, "Bind"))
-            return
+            return True
         portal_name, name = as_backend(bind.portal), as_backend(bind.statement)
         prepared = self._names.prepared(name)
+        if prepared is None and self._may_be_told():
+            return False
         if prepared is None:
             refusal = state.doomed or self._refused(missing, bind.statement)
             self._send_bind(frame, portal_name, name, Portal(EMPTY), refusal)
-            return
+            return True
         portal = Portal(
             self._names.current(prepared),
             prepared.text,
@@ -288,18 +302,19 @@ class Inbound:
             portal.parameters = portal.parameter_formats = ()
         if state.doomed is not None:
             self._send_bind(frame, portal_name, name, portal, None)
-            return
+            return True
         (resolved,) = self._names.resolve_ahead([portal.facts])
         resolved = with_bound(resolved, bind.parameters, bind.formats)
         self._speaking.ahead(prepared.text, [resolved])
         sent = (prepared.text, [resolved], bind.parameters, bind.formats)
         decision = self._asking.decide(self._following.add(*sent))
         if self._terminates(decision):
-            return
+            return True
         refusal = decision.refusal
         if refusal is None and portal_name and state.registry.portals.is_full:
             refusal = self._refused(too_many, "portals")
         self._send_bind(frame, portal_name, name, portal, refusal)
+        return True
 
     def _send_bind(
         self, frame: Frame, name: str, statement: str, portal: Portal, refusal: Refusal | None
@@ -312,18 +327,20 @@ class Inbound:
             state.doomed = state.doomed or refusal
             state.to_backend(refusal.bind())
 
-    def _execute(self, frame: Frame) -> None:
+    def _execute(self, frame: Frame) -> bool:
         state = self._state
         execute = decode_execute(frame.body)
         name = as_backend(execute[0]) if execute is not None else ""
         portal = self._names.portal(name)
+        if portal is None and execute is not None and self._may_be_told():
+            return False
         if portal is None or execute is None:
             told = (missing, execute[0]) if execute else (malformed, "Execute")
             missed = self._refused(*told)
             state.doomed = refusal = state.doomed or missed
             state.push(ExecutePending(name, refusal=refusal, unsettles=True))
             state.to_backend(frame.raw if refusal is None else refusal.execute())
-            return
+            return True
         (facts,) = self._names.resolve_ahead([portal.facts])
         self._names.sends([facts])
         reads = facts.returns_rows and facts.reads_subjects
@@ -344,6 +361,7 @@ class Inbound:
         )
         state.segment_writes |= writes
         state.to_backend(frame.raw)
+        return True
 
     def _function_call(self, frame: Frame) -> None:
         state = self._state

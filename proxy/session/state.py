@@ -117,6 +117,7 @@ class State:
     cancelling: bool = False
     awaited: bytes | None = None  # the text that a worker was asked to read
     waits_for_worker: bool = False
+    waits_for_answers: bool = False  # to all that is under way: a name is not known for certain
     own_query: bool = False  # Vigie reads the catalog or asks for a plan
     adopting: bool = False  # what the lane has passed is taken over
     path: tuple[str, ...] | None = None  # search_path of this session; None: not known

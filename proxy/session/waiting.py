@@ -43,6 +43,9 @@ class Waiting:
             return True  # it will be told that the session has ended
         if state.waits_for_worker or state.own_query or state.cancelling or state.cut is not None:
             return True
+        if state.waits_for_answers and state.pending:
+            return True
+        state.waits_for_answers = False
         if tag in _NEVER_WAIT:
             return False
         if state.copying is not None and tag != Tag.FLUSH:

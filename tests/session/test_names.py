@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proxy.session import commands as c
 from proxy.session import events as e
 from proxy.session import statements
 from tests.conversation import Conversation, context_of, policy_of, subjects
@@ -145,7 +146,12 @@ def test_a_name_is_never_taken_for_another(told: list[tuple[tuple[str, ...], boo
     database = Database()
     unsent: list[str] = []
     for step, answers_now in [*told, (("Sync",), True)]:
-        assert talk.send(e.FrontendBytes(spoken(step))), step
+        talk.send(e.FrontendBytes(spoken(step)))
+        if talk.session.holds_frontend:  # until it is known what becomes of what was sent before
+            for answer in unsent:
+                talk.send(e.BackendBytes(backend_message(answer)))
+            unsent.clear()
+        assert any(isinstance(one, c.SendBackend) for one in talk.commands), step
         is_replaced = any("NONCE" in line for line in talk.told())  # a name nobody knows
         unsent += database.take(("Bind", step[1], "nobody") if is_replaced else step)
         if answers_now:
@@ -225,4 +231,23 @@ def test_a_cursor_may_have_been_made_by_a_function() -> None:
         << PathAnswer
         >> Query "fetch all from c"
         """,
+    )
+
+
+def test_a_name_that_something_under_way_may_drop_is_asked_for_when_that_is_known() -> None:
+    """DEALLOCATE ALL that fails drops nothing: the Bind behind it is the backend's to answer."""
+    Conversation(context_of(policy_of())).login().say(
+        """
+        >>> Parse s1 "deallocate all"
+        >>> Bind "" s1
+        >>> Execute ""
+        >>> Sync
+        > Bind "" s1
+        <<< ParseComplete
+        << ErrorResponse 08P01 "bind message supplies 2 parameters"
+        < ErrorResponse 08P01 "bind message supplies 2 parameters"
+        << ReadyForQuery I
+        < ReadyForQuery I
+        >> Bind "" s1
+        """
     )
