@@ -218,7 +218,7 @@ ROWS: Final[tuple[tuple[str, tuple[Panel, ...]], ...]] = (
                 rate("vigie_masked_values_total", by="how"),
                 "{{how}}",
                 "ops",
-                "Values released masked a second, by how. None, although masked roles work: "
+                "Values released masked a second, by how. When none, but masked roles work: "
                 "look whether the rules still name these roles.",
                 stacked=True,
             ),
