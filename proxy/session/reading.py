@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def read_text(state: State, text: bytes) -> tuple[StatementFacts, ...] | None:
     """Return the facts of a text as it would be read now; None: a worker has to read it first."""
-    if state.awaited != text:
+    if state.awaited != text and not state.adopting:  # what has passed is read by its template
         task = state.context.analyser.parse_task(text, state.encoding)
         if task is not None:
             state.awaited, state.waits_for_worker = text, True

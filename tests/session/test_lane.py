@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from proxy import accel
 from proxy.session import commands as c
 from proxy.session import events as e
+from proxy.wire import encode
 from tests.conversation import Conversation, context_of, policy_of, subjects
 from tests.kernels import KERNELS
 from tests.messages import backend_message, frontend_message
@@ -66,6 +67,21 @@ def test_an_answer_that_is_not_whole_is_adopted() -> None:
     assert b"".join(one.data for one in sent if isinstance(one, c.SendFrontend)) == ANSWER
     assert not any(isinstance(one, c.SendBackend) for one in sent)
     talk.say('>>> Query "select 1"')
+
+
+def test_a_large_text_that_has_passed_is_adopted_at_once() -> None:
+    """Its template is known: no worker is waited for while its answer is already coming."""
+    talk = Conversation(context_of(policy_of(subjects(9)))).login()
+    short = encode.query(b"select 'short'")
+    assert not talk.session.passes_frontend(short, 0.0)
+    talk.send(e.FrontendBytes(short))
+    talk.send(e.BackendBytes(ANSWER))
+
+    assert talk.session.passes_frontend(encode.query(b"select '%s'" % (b"x" * 20_000)), 0.0)
+    assert not talk.session.passes_backend(ANSWER[:30])
+    sent = [*talk.send(e.BackendBytes(ANSWER[:30])), *talk.send(e.BackendBytes(ANSWER[30:]))]
+    assert b"".join(one.data for one in sent if isinstance(one, c.SendFrontend)) == ANSWER
+    assert not any(isinstance(one, c.AskWorker | c.ProtocolFault) for one in sent)
 
 
 def test_nothing_is_learnt_from_the_end_of_an_answer_in_pieces() -> None:
