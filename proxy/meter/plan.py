@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
+from proxy.sql.facts.statement_texts import holds_texts
 from proxy.terms.budget import Method
 from proxy.terms.column_class import ColumnClass
 from proxy.terms.facts import OutputColumn, Provenance, SideDoor, StatementFacts
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from proxy.wire.backend import ResultColumn
 
 FIRST_USER_OID: Final = 16384
+_TEXT_OID: Final = 25
 _DISCLOSING: Final = frozenset({ColumnClass.IDENTITY, ColumnClass.QUASI, ColumnClass.UNKNOWN})
 _IDENTIFYING: Final = frozenset({ColumnClass.KEY, ColumnClass.QUASI, ColumnClass.IDENTITY})
 # Through these a relation of PostgreSQL's own holds subjects' data: pg_stats, pg_largeobject.
@@ -47,6 +49,7 @@ class ChargePlan:
 
     ``keys``: subject keys found in the row. ``linked``: all of a row is about one subject.
     ``values``: indexes of disclosing values; unless linked, each may be another subject.
+    ``texts``: indexes of texts of statements, charged by the literals in them.
     ``packed``: indexes charged by their bytes. ``everything``: the whole row is, by bytes.
     ``fixed``: (space, value) of keys named by the predicates, charged once.
     ``classes`` of the columns and ``relations`` with subjects' data they may come from; empty: not
@@ -58,6 +61,7 @@ class ChargePlan:
     linked: bool = False
     values: tuple[int, ...] = ()
     packed: tuple[int, ...] = ()
+    texts: tuple[int, ...] = ()
     everything: bool = False
     fixed: tuple[tuple[str, bytes], ...] = ()
     counts_rows: bool = False
@@ -83,9 +87,11 @@ class _Seen:
     packed: bool
     derived: bool
     identifies: bool = False
+    texts: bool = False
 
 
 _HARMLESS: Final = _Seen(ColumnClass.NONE, None, packed=False, derived=False)
+_TEXT: Final = _Seen(ColumnClass.IDENTITY, None, packed=False, derived=False, texts=True)
 _ANYTHING: Final = _Seen(ColumnClass.UNKNOWN, None, packed=True, derived=True)
 
 
@@ -170,16 +176,18 @@ def _plan(
         if column.column_class not in {ColumnClass.NONE, ColumnClass.KEY}
         and not column.key_space
         and not column.packed
+        and not column.texts
     )
+    texts = tuple(index for index, column in enumerate(seen) if column.texts)
     if facts.one_subject_per_row and foreseen:
         method = Method.BYTES if packed else Method.KEYS if keys else Method.ROWS
-        return ChargePlan(method, keys=keys, linked=True, values=values, packed=packed)
+        return ChargePlan(method, keys, linked=True, values=values, packed=packed, texts=texts)
     # a value computed from several occurrences of a relation may hold several subjects
     mixed = tuple(index for index in values if seen[index].derived)
     stored = tuple(index for index in values if not seen[index].derived)
     packed = tuple(sorted({*packed, *mixed}))
     method = Method.BYTES if packed else Method.KEYS if keys and not stored else Method.ROWS
-    return ChargePlan(method, keys=keys, values=stored, packed=packed)
+    return ChargePlan(method, keys=keys, values=stored, packed=packed, texts=texts)
 
 
 def _see(
@@ -189,6 +197,10 @@ def _see(
     catalog: Catalog | None,
 ) -> _Seen:
     column = columns[index]
+    if SideDoor.STATEMENT_TEXTS in facts.side_doors:
+        shown = _see_text(facts, columns, index)
+        if shown is not None:
+            return shown
     if column.table_oid >= FIRST_USER_OID:
         return _see_stored(column, catalog)
     if column.table_oid:
@@ -197,6 +209,20 @@ def _see(
     if output is not UNKNOWN and len(output) == len(columns):
         return _see_computed(output[index])
     return _ANYTHING if facts.reads_subjects else _HARMLESS
+
+
+def _see_text(facts: StatementFacts, columns: Sequence[ResultColumn], index: int) -> _Seen | None:
+    """Return what a column is where texts of statements are shown; None: it is none of them."""
+    column, output = columns[index], facts.output
+    opened = output is UNKNOWN or any(one.name == "*" for one in output)
+    if output is UNKNOWN or opened or len(output) != len(columns):
+        # by a star, as it is stored; what is computed may be such a text in any disguise
+        if not column.table_oid:
+            return _ANYTHING
+        return _TEXT if column.type_oid == _TEXT_OID else None
+    if not holds_texts(output[index].sources):
+        return None
+    return _TEXT if output[index].provenance is Provenance.DIRECT else _ANYTHING
 
 
 def _is_foreseen(

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from proxy.errors import WireError
 from proxy.meter.keys import canonical_value, hash_key
 from proxy.meter.ledger import Charge
+from proxy.meter.statement_texts import named_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from proxy.meter.plan import ChargePlan
+
+
+_LITERAL: Final = "literal"  # the space of what is named in texts of statements
 
 
 class RowCharger:
@@ -26,7 +30,8 @@ class RowCharger:
         self._secret = secret
         self._bytes_per_subject = bytes_per_subject
         self._width = 1 + max(
-            (*(key.index for key in plan.keys), *plan.values, *plan.packed), default=-1
+            (*(key.index for key in plan.keys), *plan.values, *plan.packed, *plan.texts),
+            default=-1,
         )
         self.fixed: tuple[tuple[bytes, ...], ...] = tuple(
             (hash_key(secret, space, value),) for space, value in plan.fixed
@@ -57,6 +62,9 @@ class RowCharger:
         else:
             groups = tuple((key,) for key in keys)
             anonymous += sum(values[i] is not None for i in plan.values)
+        for index in plan.texts:
+            named, more = self._named_in(values[index])
+            groups, anonymous = (*groups, *named), anonymous + more
         if plan.is_free or plan.counts_rows:
             groups, anonymous = (), 0
         return Charge(groups=groups, anonymous=anonymous, rows=1, size_bytes=size_bytes)
@@ -83,6 +91,19 @@ class RowCharger:
             if (value := values[key.index]) is not None
             and (canonical := canonical_value(value, key.type_oid, key.form))
         )
+
+    def _named_in(self, value: bytes | None) -> tuple[list[tuple[bytes, ...]], int]:
+        """Return a group for each literal of a text, and how many subjects it holds beside."""
+        if value is None:
+            return [], 0
+        found = named_in(value)
+        if found is None:
+            return [], self._subjects_in(len(value))
+        names, more = found
+        groups: list[tuple[bytes, ...]] = [
+            (hash_key(self._secret, _LITERAL, one),) for one in dict.fromkeys(names)
+        ]
+        return groups, self._subjects_in(more)
 
     def _subjects_in(self, size_bytes: int) -> int:
         return -(-size_bytes // self._bytes_per_subject)

@@ -53,7 +53,8 @@ class Result:
         self._copies = copy_format is not None
         arguments = (plan, context.secret, context.policy.bytes_per_subject, copy_format, columns)
         self._rows = RunCharger(*arguments)  # of one row after the other
-        self._runs = accel.RunCharger(*arguments)
+        # the compiled one does not read texts of statements
+        self._runs = self._rows if plan.texts else accel.RunCharger(*arguments)
 
     def admit_run(self, run: Run, now: float) -> tuple[int, Budget | None]:
         """Charge DataRow or CopyData frames: how many bytes may leave, and what stops the rest."""

@@ -11,6 +11,7 @@ from proxy.sql.facts.probing import probes_identity
 from proxy.sql.facts.queries import read_query
 from proxy.sql.facts.reading import Reading
 from proxy.sql.facts.relations import note_read, resolve
+from proxy.sql.facts.statement_texts import holds_texts
 from proxy.sql.facts.statements import read_statement
 from proxy.sql.witness import Seen, compare
 from proxy.terms.column_class import ColumnClass
@@ -20,6 +21,7 @@ from proxy.terms.facts import (
     Literal,
     OutputColumn,
     Provenance,
+    SideDoor,
     StatementFacts,
     TransactionStep,
 )
@@ -166,6 +168,8 @@ def _facts(
     own = encoded[start : start + length] if length else encoded[start:]
     output = tuple(_output(column) for column in outline.output)
     unknown = bool(reading.unknown_functions)
+    if any(holds_texts(column.sources) for column in output):
+        reading.side_doors.add(SideDoor.STATEMENT_TEXTS)
     return StatementFacts(
         kind=outline.kind,
         text=own.decode().strip(),

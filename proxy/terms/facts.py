@@ -84,6 +84,7 @@ class SideDoor(StrEnum):
     REMOTE = "remote"  # dblink, foreign servers
     SQL_TEXT = "sql_text"  # a function that runs SQL given as text
     REPLICATION = "replication"
+    STATEMENT_TEXTS = "statement_texts"  # others' statements, with their literals
     STATISTICS = "statistics"  # pg_stats values, pg_statistic
     RAW_PAGES = "raw_pages"  # pageinspect and the like
     NOTIFY = "notify"  # a payload computed from data
@@ -269,6 +270,8 @@ class StatementFacts:
     @property
     def reads_subjects(self) -> bool:
         """Whether some subject's data is in reach, as far as anyone can tell."""
+        if SideDoor.STATEMENT_TEXTS in self.side_doors:
+            return True  # those of other databases as well
         if self.nobody_in_reach:
             return False
         return self.reads_known_subjects or bool(self.unknown_relations)
@@ -276,6 +279,8 @@ class StatementFacts:
     @property
     def reads_known_subjects(self) -> bool:
         """Whether it is in reach by more than relations that are not in the catalog."""
+        if SideDoor.STATEMENT_TEXTS in self.side_doors:
+            return True
         if self.nobody_in_reach:
             return False
         return self.opaque is not None or bool(

@@ -22,6 +22,7 @@ from proxy.sql.facts.reading import Call
 from proxy.sql.facts.relations import read_relation
 from proxy.sql.facts.scope import Cte, Item, Scope
 from proxy.sql.facts.session import note_special_call
+from proxy.sql.facts.statement_texts import FUNCTIONS, text_value
 from proxy.sql.facts.tree import Node, qualified, strings, unwrap, wrapped_children
 from proxy.sql.facts.value import (
     NOTHING,
@@ -32,7 +33,7 @@ from proxy.sql.facts.value import (
     derive,
     unite,
 )
-from proxy.terms.facts import SubjectFilter
+from proxy.terms.facts import SideDoor, SubjectFilter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -252,6 +253,9 @@ def _read_call(
         reading.level.contributes.add(occurrence)
         return None, UNKNOWN_VALUE
     note_special_call(reading, name, nodes, values)
+    if name in FUNCTIONS:
+        reading.side_doors.add(SideDoor.STATEMENT_TEXTS)
+        return None, text_value(name)
     value = combine(values)
     if not value.tells_nothing:
         counted = note_row_count(reading, value) if name == "generate_series" else derive(value)

@@ -14,6 +14,7 @@ from proxy.sql.facts.reading import Call
 from proxy.sql.facts.relations import STATISTICS, STATISTICS_VALUES
 from proxy.sql.facts.session import note_special_call
 from proxy.sql.facts.side_doors import doors_of_function
+from proxy.sql.facts.statement_texts import FUNCTIONS, text_value
 from proxy.sql.facts.tree import (
     Node,
     qualified,
@@ -214,6 +215,8 @@ def _call(reading: Reading, body: Node, scope: Scope) -> Value:
     if not known.harmless:
         return UNKNOWN_VALUE
     note_special_call(reading, name, body.get("args", ()), arguments)
+    if name in FUNCTIONS:
+        return text_value(name)
     if name not in AGGREGATES:
         return combine([*arguments, *ordering])
     if body.get("agg_within_group"):

@@ -14,6 +14,7 @@ from proxy.sql.catalog import (
 from proxy.sql.catalog_build import map_origin
 from proxy.sql.facts.functions import note_function
 from proxy.sql.facts.scope import Item, direct
+from proxy.sql.facts.statement_texts import COLUMNS, OTHERS, text_value
 from proxy.sql.facts.value import NOTHING, UNKNOWN_VALUE, Named, Value, combine
 from proxy.terms.column_class import ColumnClass
 from proxy.terms.facts import SideDoor, SubjectFilter
@@ -138,6 +139,8 @@ def _is_over(reading: Reading, relation: Relation, subjects: set[Relation]) -> b
 
 
 def _item_of(reading: Reading, relation: Relation, occurrence: int | None) -> Item:
+    if relation.name in COLUMNS and not is_subject(reading, relation):
+        return _item_of_texts(reading, relation)
     if relation.schema in HARMLESS_SCHEMAS:
         return Item(relation.name, relation.schema, None, NOTHING, alias_of=relation.name)
     catalog = reading.catalog
@@ -162,6 +165,17 @@ def _item_of(reading: Reading, relation: Relation, occurrence: int | None) -> It
         for name in names or ()
     )
     return Item(relation.name, relation.schema, columns, NOTHING)
+
+
+def _item_of_texts(reading: Reading, relation: Relation) -> Item:
+    """Return the entry of a relation that shows texts of statements."""
+    text, shown = text_value(relation.name), COLUMNS[relation.name]
+    names = None if reading.catalog is None else reading.catalog.columns_of(relation)
+    if names is None:
+        listed = dict.fromkeys(OTHERS, NOTHING)
+        return Item(relation.name, relation.schema, None, text, listed, alias_of=relation.name)
+    columns = tuple(Named(name, text if name == shown else NOTHING) for name in names)
+    return Item(relation.name, relation.schema, columns, NOTHING, alias_of=relation.name)
 
 
 def _item_of_map(reading: Reading, relation: Relation, occurrence: int | None) -> Item:
