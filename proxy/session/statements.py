@@ -258,8 +258,8 @@ def _with_values(
     def put(key: KeyFilter) -> KeyFilter:
         found = [given(one) if isinstance(one, Parameter) else one for one in key.values]
         named = (one for one in found if one is not None)  # nothing is equal to NULL
-        return replace(
-            key, values=tuple(one if one is not UNKNOWN else _NO_PARAMETER for one in named)
+        return key._replace(
+            values=tuple(one if one is not UNKNOWN else _NO_PARAMETER for one in named)
         )
 
     def told(change: SettingChange) -> SettingChange:

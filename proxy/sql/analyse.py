@@ -18,7 +18,7 @@ from proxy.sql.grammar import MAX_INLINE_BYTES, GrammarError, decode_tree, parse
 from proxy.sql.template import Template, cut_literals, display
 from proxy.sql.text import TextError, decode_text
 from proxy.sql.witness import MAX_BYTES
-from proxy.terms.facts import KeyFilter, Kind, Literal, StatementFacts
+from proxy.terms.facts import KeyFilter, Kind, Literal, StatementFacts, with_literals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 MIB: Final = 1024 * 1024
 _ENTRY_BYTES: Final = 2048  # what facts take beside their text, measured
+_MOST_MARKS: Final = 65536
 _State = tuple[int, tuple[str, ...] | None]
 
 
@@ -62,6 +63,7 @@ class Analyser:
         self._outcomes: TwoGenerations[str, WorkerOutcome] = TwoGenerations(cache_bytes // 4)
         self._bodies: TwoGenerations[tuple[int, int, tuple[str, ...] | None], bool]
         self._bodies = TwoGenerations(MIB)
+        self._once: set[int] = set()  # hashes of texts that were found by their template, once
         self.found_by = "miss"  # how the last analyse had its facts: exact, template or miss
 
     def needs_worker(self, text: bytes) -> bool:
@@ -128,9 +130,20 @@ class Analyser:
             found = (_opaque(decoded, f"internal {type(error).__name__}"),)
         if catalog is not None and catalog.holds_nobody:
             found = tuple(replace(facts, nobody_in_reach=True) for facts in found)
-        if found[0].opaque != NEEDS_WORKER:
+        is_kept = self.found_by != "template" or self._is_again(decoded)
+        if is_kept and found[0].opaque != NEEDS_WORKER:
             self._texts.put((decoded, state), found, len(decoded) * 2 + _ENTRY_BYTES * len(found))
         return found
+
+    def _is_again(self, text: str) -> bool:
+        """Whether a text of a known template was here before: most never come again."""
+        mark = hash(text)
+        if mark in self._once:
+            return True
+        if len(self._once) >= _MOST_MARKS:
+            self._once.clear()
+        self._once.add(mark)
+        return False
 
     def _find(
         self, decoded: str, raw: bytes, catalog: Catalog | None, state: _State
@@ -204,30 +217,29 @@ def _reuse(variant: _Variant, text: str, template: Template) -> StatementFacts |
     slots, facts = variant.slots, variant.facts
     if facts.fits_template:
         return facts
-    values = template.slots
+    value_of = template.slots.value
     for (index, how), answer in zip(slots.used, slots.answers, strict=True):
-        value = values[index].value
+        value = value_of(index)
         if answer != (str(begins_with_letter(value)) if how == "prefix" else value):
             return None
-    filters = tuple(
-        KeyFilter(
-            one.space,
-            tuple(
-                Literal(values[value.slot].value, value.slot)
-                if isinstance(value, Literal) and value.slot is not None
-                else value
-                for value in one.values
-            ),
-            one.is_array,
-        )
-        for one in facts.key_filters
-    )
+    filters = tuple([_with_own(one, value_of) for one in facts.key_filters])
     bound = facts.row_bound
     if facts.row_bound_slot is not None:
-        bound = bound_of_literal(Literal(values[facts.row_bound_slot].value))
-    return replace(
-        facts, text=text.strip().rstrip(";"), key_filters=filters, row_bound=bound, spans=()
+        bound = bound_of_literal(Literal(value_of(facts.row_bound_slot)))
+    return with_literals(facts, text.strip().rstrip(";"), filters, bound)
+
+
+def _with_own(key: KeyFilter, value_of: Callable[[int], str]) -> KeyFilter:
+    """Return a filter with the literals of another text of its template."""
+    values = tuple(
+        [
+            Literal(value_of(one.slot), one.slot)
+            if isinstance(one, Literal) and one.slot is not None
+            else one
+            for one in key.values
+        ]
     )
+    return KeyFilter(key.space, values, key.is_array)
 
 
 def _with_template(facts: StatementFacts, template: Template | None) -> StatementFacts:

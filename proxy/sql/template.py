@@ -76,10 +76,14 @@ class Slots(Sequence[Slot]):
         if isinstance(index, slice):
             return [self[one] for one in range(*index.indices(len(self)))]
         start, end = self.starts[index], self.ends[index]
+        return Slot(self.value(index), start, end, is_number=bool(self._is_number[index]))
+
+    def value(self, index: int) -> str:
+        """Return the value of one literal."""
+        start, end = self.starts[index], self.ends[index]
         if self._is_number[index]:
-            return Slot(self._text[start:end], start, end, is_number=True)
-        value = self._text[start + 1 : end - 1].replace("''", "'")
-        return Slot(value, start, end, is_number=False)
+            return self._text[start:end]
+        return self._text[start + 1 : end - 1].replace("''", "'")
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Slots) and list(self) == list(other)

@@ -7,6 +7,7 @@ itself are read; everything else is opaque.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 # PostgreSQL's names without punctuation -> Python's codec. Single-byte, or UTF-8.
@@ -56,13 +57,18 @@ def decode_text(raw: bytes, encoding: str) -> str:
     nul = raw.find(0)
     if nul >= 0:
         raise TextError("nul", nul)
-    codec = _CODECS.get(_plain(encoding))
+    codec = _codec(encoding)
     if codec is None:
         raise TextError("encoding")
     try:
         return raw.decode(codec, "strict")
     except UnicodeDecodeError as error:
         raise TextError("encoding", error.start) from None
+
+
+@lru_cache(maxsize=64)
+def _codec(encoding: str) -> str | None:
+    return _CODECS.get(_plain(encoding))
 
 
 def _plain(encoding: str) -> str:

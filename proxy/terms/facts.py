@@ -6,9 +6,12 @@ Facts are made by ``proxy.sql.analyse`` and read by ``proxy.policy`` (to score) 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections import deque
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import repeat
+from operator import attrgetter, call
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from proxy.terms.column_class import ColumnClass
 from proxy.terms.unknown import UNKNOWN, Unknown
@@ -140,8 +143,7 @@ class SettingChange:
     is_local: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class KeyFilter:
+class KeyFilter(NamedTuple):
     """A top-level ``key = constant`` or ``key IN (constants)``.
 
     ``space`` names the key's value space (``patient.id``), the same for each foreign key to it.
@@ -297,3 +299,30 @@ class StatementFacts:
             for column in self.output
             if column.provenance is not Provenance.NONE
         )
+
+
+_NAMES: Final = tuple(one.name for one in fields(StatementFacts))
+_READ_ALL: Final = attrgetter(*_NAMES)
+_SET: Final = [getattr(StatementFacts, name).__set__ for name in _NAMES]
+_SET_TEXT, _SET_KEYS, _SET_BOUND, _SET_SPANS = (
+    _SET[_NAMES.index(name)] for name in ("text", "key_filters", "row_bound", "spans")
+)
+
+
+def with_literals(
+    facts: StatementFacts,
+    text: str,
+    key_filters: tuple[KeyFilter, ...],
+    row_bound: int | Parameter | Unknown | None,
+) -> StatementFacts:
+    """Return the facts of another text of the same template: ``replace``, at a quarter of its time.
+
+    On the way of every look-up by key that is written with its key.
+    """
+    made = object.__new__(StatementFacts)
+    deque(map(call, _SET, repeat(made), _READ_ALL(facts)), maxlen=0)
+    _SET_TEXT(made, text)
+    _SET_KEYS(made, key_filters)
+    _SET_BOUND(made, row_bound)
+    _SET_SPANS(made, ())
+    return made
