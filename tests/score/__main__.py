@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -21,7 +22,7 @@ from proxy.errors import VigieError
 from tests.score import judge, report
 from tests.score.cases import ATTACKS, BENIGN, read_attacks, read_benign
 from tests.score.laboratory import opened_laboratory
-from tests.score.model import as_document
+from tests.score.model import Judged, as_document
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,15 +73,23 @@ def _run(
         with judge.Vigies(laboratory, site) as vigies:
             for number, attack in enumerate(attacks, 1):
                 vigie = vigies.fresh()
+                before = judge.judged_by(vigie)
                 result = judge.judge_attack(attack, laboratory, policy, folder / "leak", vigie)
+                result = replace(result, judged=_since(before, judge.judged_by(vigie)))
                 stopped.append(result)
                 _tell(console, number, len(attacks), report.attack_line(result))
         with judge.running_vigie(laboratory, site) as vigie:
             for number, case in enumerate(work, 1):
+                before = judge.judged_by(vigie)
                 outcome = judge.judge_benign(case, laboratory, vigie)
+                outcome = replace(outcome, judged=_since(before, judge.judged_by(vigie)))
                 done.append(outcome)
                 _tell(console, number, len(work), report.benign_line(outcome))
     return stopped, done
+
+
+def _since(before: Judged, after: Judged) -> Judged:
+    return Judged(after.statements - before.statements, after.opaque - before.opaque)
 
 
 def _tell(console: Console, number: int, count: int, line: str) -> None:

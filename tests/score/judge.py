@@ -24,7 +24,7 @@ from proxy.terms.budget import Measure
 from tests.score.attacker import SILENT, Target, attack
 from tests.score.frontend import ClosedError, Frontend, Received, fields
 from tests.score.leak import patients_received
-from tests.score.model import AttackResult, BenignResult
+from tests.score.model import AttackResult, BenignResult, Judged
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -75,6 +75,17 @@ class Vigies:
             self._stack.close()
             self._last = self._stack.enter_context(running_vigie(self._laboratory, self._site))
         return self._last
+
+
+def judged_by(vigie: VigieProcess) -> Judged:
+    """Return how many statements it has judged so far."""
+    counts = dict.fromkeys(("vigie_statements", "vigie_opaque_statements"), 0.0)
+    for family in text_string_to_metric_families(vigie.metrics()):
+        if family.name in counts:
+            counts[family.name] += sum(
+                sample.value for sample in family.samples if sample.name.endswith("_total")
+            )
+    return Judged(*map(int, counts.values()))
 
 
 def _is_used(vigie: VigieProcess) -> bool:

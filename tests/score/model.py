@@ -14,6 +14,17 @@ FEW: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
+class Judged:
+    """How many statements of a case Vigie judged, and of how many it could not have the facts."""
+
+    statements: int = 0
+    opaque: int = 0
+
+
+NOTHING_JUDGED: Final = Judged()
+
+
+@dataclass(frozen=True, slots=True)
 class AttackResult:
     """One attack, direct and through Vigie.
 
@@ -38,6 +49,7 @@ class AttackResult:
     findings: tuple[str, ...]
     seconds: float
     fault: str = ""
+    judged: Judged = NOTHING_JUDGED
 
     @property
     def is_caught(self) -> bool:
@@ -60,6 +72,7 @@ class BenignResult:
     touched: str
     findings: tuple[str, ...]
     detail: str = ""
+    judged: Judged = NOTHING_JUDGED
 
     @property
     def fault(self) -> str:
@@ -89,6 +102,8 @@ class Summary:
     disturbed_percent: float  # blocked or changed
     flagged: int
     flagged_unexpectedly: int
+    opaque_in_attacks_percent: float  # of the statements that were judged
+    opaque_in_work_percent: float
 
     @property
     def net(self) -> float:
@@ -117,7 +132,13 @@ def summarise(attacks: Sequence[AttackResult], work: Sequence[BenignResult]) -> 
         ),
         flagged=len(flagged),
         flagged_unexpectedly=sum(result.expected != "flag" for result in flagged),
+        opaque_in_attacks_percent=_opaque([result.judged for result in attacks]),
+        opaque_in_work_percent=_opaque([result.judged for result in work]),
     )
+
+
+def _opaque(judged: Sequence[Judged]) -> float:
+    return _percent(sum(one.opaque for one in judged), sum(one.statements for one in judged))
 
 
 def as_document(attacks: Sequence[AttackResult], work: Sequence[BenignResult]) -> dict[str, Any]:

@@ -92,6 +92,14 @@ def _figures(found: Summary) -> list[tuple[str, str]]:
         ("pieces of work", f"{found.work}"),
         ("work blocked or changed", f"{found.disturbed_percent} %"),
         ("work flagged, of which unexpectedly", f"{found.flagged}, {found.flagged_unexpectedly}"),
+        (
+            "opaque statements, of the attacks'",
+            f"{found.opaque_in_attacks_percent} %",
+        ),
+        (
+            "opaque statements, of the work's",
+            f"{found.opaque_in_work_percent} %",
+        ),
         ("net: caught minus disturbed", f"{found.net:+.1f}"),
     ]
 
