@@ -371,7 +371,16 @@ ROWS: Final[tuple[tuple[str, tuple[Panel, ...]], ...]] = (
                     Query(rate("vigie_audit_records_total"), "audit records"),
                     Query(rate("vigie_state_write_errors_total"), "state not written"),
                     Query(rate("vigie_state_compactions_total"), "usage reduced to numbers"),
+                    Query(rate("vigie_state_returns_total"), "usage read back"),
                 ),
+            ),
+            lines(
+                "Memory of usage",
+                "max by (instance) (vigie_state_memory_bytes{@})",
+                "{{instance}}",
+                "bytes",
+                "When it stands at its ceiling and usage is read back all the time: raise "
+                "`state_memory_mib`, or shorten the longest windows of budgets of many principals.",
             ),
             lines(
                 "Refused and ended connections",

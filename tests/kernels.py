@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from proxy.accel import _python, lane_state
-from proxy.meter import runs, seen
+from proxy.meter import runs, subjects
 from proxy.wire import frames
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class InPython:
     extended_key = staticmethod(_python.extended_key)
     query_template = staticmethod(_python.query_template)
     RunCharger = runs.RunCharger
-    SeenGroups = seen.SeenGroups
+    Subjects = subjects.Subjects
 
 
 def _compiled() -> Any:

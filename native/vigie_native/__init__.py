@@ -1,6 +1,5 @@
 """The compiled kernel of Vigie. What each part means is said by its twin in Python."""
 
-from vigie_native.groups import SeenGroups
 from vigie_native.lane import (
     Known,
     LaneCounts,
@@ -12,8 +11,9 @@ from vigie_native.lane import (
 )
 from vigie_native.rows import RunCharger, end_of_run
 from vigie_native.sockets import Port, Teller
+from vigie_native.subjects import Subjects
 
-REVISION = 1  # raised with whatever ``proxy.accel`` expects of it
+REVISION = 2  # raised with whatever ``proxy.accel`` expects of it
 
 __all__ = [
     "REVISION",
@@ -22,7 +22,7 @@ __all__ = [
     "LaneState",
     "Port",
     "RunCharger",
-    "SeenGroups",
+    "Subjects",
     "Teller",
     "answer_rows",
     "cut_literals",

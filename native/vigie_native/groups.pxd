@@ -12,3 +12,9 @@ cdef class Groups:
 
     cdef u8* new_key(self) except NULL
     cdef int end_group(self, int size) except -1
+    cdef int add(self, const u8* digests, int size) except -1
+    cdef bint has(self, const u8* digests, int size) noexcept
+
+
+cdef void* resized(void* block, size_t size) except NULL
+cdef Groups packed_groups(object groups)

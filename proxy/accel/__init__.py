@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from proxy.accel import _python, lane_state
 from proxy.errors import ConfigurationError
-from proxy.meter import runs, seen
+from proxy.meter import runs, subjects
 from proxy.sql import template
 from proxy.wire import frames
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
             """There may be anything."""
 
 
-_REVISION: Final = 1  # of the compiled kernel that this goes with
+_REVISION: Final = 2  # of the compiled kernel that this goes with
 _WANTED: Final = os.environ.get("PROXY_ACCEL", "auto")
 if _WANTED not in {"auto", "python", "compiled"}:
     raise ConfigurationError(
@@ -58,7 +58,7 @@ Teller: Callable[[int, Mapping[int, object]], Callable[[], None]] | None = None
 cut_literals: Callable[[str], template.Template | None] = template.cut_literals
 end_of_run: frames.EndOfRun = frames.end_of_run
 RunCharger: Callable[..., runs.RunCharger] = runs.RunCharger
-SeenGroups: Callable[[], seen.SeenGroups] = seen.SeenGroups
+Subjects: Callable[[], subjects.Subjects] = subjects.Subjects
 
 
 def template_from(cut: Callable[[str], Any]) -> Callable[[str], template.Template | None]:
@@ -101,4 +101,4 @@ if _WANTED != "python":
         cut_literals = template_from(vigie_native.cut_literals)
         end_of_run = vigie_native.end_of_run
         RunCharger = vigie_native.RunCharger
-        SeenGroups = vigie_native.SeenGroups
+        Subjects = vigie_native.Subjects

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from proxy import accel
 from proxy.cli.columns import write_columns
 from proxy.cli.loading import load
 from proxy.cli.wording import word_window
@@ -49,13 +50,14 @@ def show_budgets(options: Options, *, role: str | None, as_json: bool) -> int:
     try:
         with read_only(path) as reading:
             tallies, kept = read_tallies(reading), read_time(reading)
-        runs = is_in_use(path)
+            runs = is_in_use(path)
+            now = resume(kept, clock.moment())
+            usages = _usage(tallies, loaded.policy, now, runs=runs)
+            found = [usage for usage in usages if _is_of(usage, role)]
     except StateError as error:
         raise ConfigurationError([str(error)]) from None
-    now = resume(kept, clock.moment())
-    found = [
-        usage for usage in _usage(tallies, loaded.policy, now, runs=runs) if _is_of(usage, role)
-    ]
+    except ValueError as error:
+        raise ConfigurationError([f"state {path}: {error}; restore a copy"]) from None
     found.sort(key=lambda one: (-_part(one), one.budget, one.window_seconds))
     if as_json:
         document = {
@@ -71,7 +73,7 @@ def show_budgets(options: Options, *, role: str | None, as_json: bool) -> int:
 
 def _usage(tallies: list[SavedTally], policy: Policy, now: float, *, runs: bool) -> Iterator[Usage]:
     """Give what is used, as far as it is kept, of the budgets that are in force."""
-    ledger = Ledger(Book(), offset_seconds=now)
+    ledger = Ledger(Book(new_subjects=accel.Subjects), offset_seconds=now)
     # what a process that runs has reserved is not used; of one that was killed it counts as used
     ledger.book.restore([replace(one, reserved=0) if runs else one for one in tallies], now)
     for saved in tallies:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from proxy.cli.columns import write_columns
 from proxy.errors import ConfigurationError
 from proxy.meter.ledger import tally_name
+from proxy.meter.subjects import count_subjects
 from proxy.net import clock
 from proxy.policy.orders import read_order
 from proxy.settings import read_settings
@@ -181,18 +182,20 @@ def _used(settings: Settings, found: list[FoundOrder]) -> dict[str, int]:
     try:
         with read_only(path) as reading:
             tallies = {one.name: one for one in read_tallies(reading)}
+            used = {}
+            for one in found:
+                name = tally_name(one.order.budget, [(Grouping.ORDER.value, one.order.id)])
+                if name in tallies:
+                    used[one.order.id] = _total(tallies[name])
     except StateError as error:
         raise ConfigurationError([str(error)]) from None
-    used = {}
-    for one in found:
-        name = tally_name(one.order.budget, [(Grouping.ORDER.value, one.order.id)])
-        if name in tallies:
-            used[one.order.id] = _total(tallies[name])
+    except ValueError as error:
+        raise ConfigurationError([f"state {path}: {error}; restore a copy"]) from None
     return used
 
 
 def _total(tally: SavedTally) -> int:
-    return len(tally.subjects) + sum(amount for _, amount in tally.amounts)
+    return count_subjects(tally.pages) + sum(amount for _, amount in tally.amounts)
 
 
 def _state(one: FoundOrder) -> str:

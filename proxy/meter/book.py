@@ -1,24 +1,28 @@
 """All tallies of a ledger, and what of them has to be kept where it outlives the process.
 
-Bounded: beyond so many subjects known by their keys, the tallies that were used least recently go
-on with numbers only. That forgives nothing: whoever is disclosed again then costs again.
+Bounded: beyond a ceiling of memory the subjects of tallies that were used least recently leave:
+they are read back from where they are kept before anything is decided on them. Where nothing is
+kept, or it cannot be read, such a tally goes on with numbers only. That forgives nothing: whoever
+is disclosed again then costs again.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from proxy.errors import VigieError
 from proxy.meter.saved import Batch
-from proxy.meter.seen import SeenGroups
+from proxy.meter.subjects import Subjects
 from proxy.meter.tally import SubjectTally, SumTally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from proxy.meter.saved import SavedTally, TallyChange
+    from proxy.meter.subjects import Page
 
-MAX_SUBJECTS: Final = 1_000_000  # about 500 bytes each
-_TOUCHES_BETWEEN_LOOKS: Final = 4096
+MEMORY_BYTES: Final = 512 * 1024 * 1024
+_LEFT_PART: Final = 0.9  # of the ceiling, after some left
 _KEPT_SECONDS: Final = 60.0  # that an empty tally stays without being used
 
 AnyTally = SubjectTally | SumTally
@@ -29,29 +33,35 @@ class Book:
 
     Args:
         is_kept: whether charges have to be kept elsewhere before they may be released.
-        max_subjects: known by their keys, in memory.
-        new_seen: makes what tallies of subjects remember groups in.
+        memory_bytes: of all tallies together, about.
+        new_subjects: makes what tallies of subjects hold them in.
+        read_pages: gives the subjects of a tally by its number, as they are kept; None: nobody
+            can. It may raise VigieError.
     """
 
     def __init__(
         self,
         *,
         is_kept: bool = False,
-        max_subjects: int = MAX_SUBJECTS,
-        new_seen: Callable[[], SeenGroups] = SeenGroups,
+        memory_bytes: int = MEMORY_BYTES,
+        new_subjects: Callable[[], Subjects] = Subjects,
+        read_pages: Callable[[int], Iterable[Page]] | None = None,
     ) -> None:
-        self.new_seen = new_seen
+        self.new_subjects = new_subjects
         self.is_kept = is_kept
         self.is_failing = False  # nothing can be kept now
-        self.compactions = 0
+        self.compactions = 0  # tallies that went on with numbers only
+        self.returns = 0  # tallies whose subjects were read back
+        self.memory_bytes = 0
         self.tallies: dict[str, AnyTally] = {}
-        self._max_subjects = max_subjects
+        self._ceiling = memory_bytes
+        self._looks_from = memory_bytes
+        self._read_pages = read_pages
         self._next = 0
         self._changed: dict[int, AnyTally] = {}
         self._uncovered: dict[int, AnyTally] = {}
         self._under_way: list[tuple[AnyTally, TallyChange]] = []
         self._ended: list[TallyChange] = []
-        self._touches = 0
         self._wants_saving = False
 
     def open(
@@ -82,7 +92,7 @@ class Book:
             )
             made.restore(one, now)
             self._changed[one.number] = made
-        self.bound()
+            self._weigh(made)
 
     def _make(
         self, number: int, name: str, seconds: Iterable[int], *, counts_subjects: bool
@@ -90,7 +100,7 @@ class Book:
         self._next = max(self._next, number)
         made: AnyTally
         if counts_subjects:
-            made = SubjectTally(number, name, seconds, self.new_seen)
+            made = SubjectTally(number, name, seconds, self.new_subjects)
         else:
             made = SumTally(number, name, seconds)
         self.tallies[name] = made
@@ -105,25 +115,55 @@ class Book:
                 self._wants_saving = True
             elif tally.wants_saving():
                 self._wants_saving = True
-        self._touches += 1
-        if self._touches >= _TOUCHES_BETWEEN_LOOKS:
-            self._touches = 0
-            self.bound()
+        self._weigh(tally)
 
-    def bound(self) -> None:
-        """Compact tallies until few enough subjects are known by their keys."""
-        known = [one for one in self.tallies.values() if isinstance(one, SubjectTally)]
-        total = sum(one.size for one in known)
-        if total <= self._max_subjects:
+    def bring(self, tally: SubjectTally) -> None:
+        """Have the subjects of a tally here, before something is decided on them."""
+        if not tally.is_away:
             return
-        for tally in sorted(known, key=lambda one: one.used_at):
-            if total <= self._max_subjects * 3 // 4:
-                return
-            if tally.size:
-                total -= tally.size
-                tally.compact()
-                self.compactions += 1
-                self._changed[tally.number] = tally
+        assert self._read_pages is not None  # or it could not have left
+        try:
+            tally.come_back(self._read_pages(tally.number))
+            self.returns += 1
+        except (ValueError, VigieError):
+            self._compact(tally)
+
+    def _weigh(self, tally: AnyTally) -> None:
+        """Count what a tally takes now; if all take too much, let some leave."""
+        self._reweigh(tally)
+        if self.memory_bytes > self._looks_from:
+            self._bound(tally)
+
+    def _bound(self, used: AnyTally) -> None:
+        """Let the subjects of other tallies leave until there is room, the least used first."""
+        wanted = self._ceiling * _LEFT_PART
+        known = [one for one in self.tallies.values() if isinstance(one, SubjectTally) and one.size]
+        known.sort(key=lambda one: (one is used, one.used_at))
+        for tally in known:
+            if self.memory_bytes <= wanted:
+                break
+            if self._read_pages is None:
+                self._compact(tally)
+            elif tally.may_leave and tally is not used:
+                tally.leave()
+            self._reweigh(tally)
+        if self._read_pages is not None and self.memory_bytes > 2 * self._ceiling:
+            for tally in known:  # what has to be kept first, and cannot be, must not pile up
+                if self.memory_bytes > wanted and tally.size:
+                    self._compact(tally)
+        # what may not leave yet will when it is kept: it is looked for when there is more again
+        self._looks_from = max(self._ceiling, int(self.memory_bytes * (2 - _LEFT_PART)))
+
+    def _compact(self, tally: SubjectTally) -> None:
+        tally.compact()
+        self.compactions += 1
+        self._changed[tally.number] = tally
+        self._reweigh(tally)
+
+    def _reweigh(self, tally: AnyTally) -> None:
+        now = tally.memory_bytes
+        self.memory_bytes += now - tally.counted_bytes
+        tally.counted_bytes = now
 
     # keeping
 
@@ -188,6 +228,7 @@ class Book:
         ended = []
         for tally in list(self.tallies.values()):
             tally.advance(now)
+            self._reweigh(tally)
             idle = now - tally.used_at
             if tally.is_changed or tally.holds_reservation:
                 self._changed[tally.number] = tally
@@ -195,12 +236,14 @@ class Book:
                 del self.tallies[tally.name]
                 tally.is_ended = True
                 ended.append(tally)
+                self.memory_bytes -= tally.counted_bytes
                 if self.is_kept:
                     self._ended.append(tally.end())
         return ended
 
     def _settle(self) -> None:
         self._under_way = []
+        self._looks_from = self._ceiling
         self._uncovered = {
             number: one for number, one in self._uncovered.items() if not one.is_covered
         }

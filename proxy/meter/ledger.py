@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from proxy.meter.book import AnyTally
     from proxy.meter.saved import Batch
-    from proxy.meter.seen import Group
+    from proxy.meter.subjects import Group
     from proxy.terms.principal import Principal
     from proxy.terms.relation import Relation
 
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 NO_SUBJECTS: Final[Groups] = ()
 _Scope = tuple["frozenset[ColumnClass]", "frozenset[Relation]"]
 _EVERYTHING: Final[_Scope] = (frozenset(), frozenset())
-_NO_GROUPS: Final[list[Group]] = []
 _UNKNOWN_RELATION: Final = "?"
 NOT_KEPT: Final = Budget(
     "EX200",
@@ -121,13 +120,14 @@ class Account:
         now = ledger.time(now)
         if any(line.tally.is_ended for line in self._lines):
             self._lines = self._find_lines()
-        work: list[tuple[Line, list[Group], int]] = []
+        work: list[tuple[Line, Groups, int]] = []
         exceeded: list[tuple[Line, Budget]] = []
         for line in self._lines:
-            tally, groups = line.tally, _NO_GROUPS
+            tally, groups = line.tally, NO_SUBJECTS
             tally.advance(now)
             if isinstance(tally, SubjectTally):
                 if charge.groups:
+                    ledger.book.bring(tally)
                     groups = tally.unseen(charge.groups, now)
                 if not groups and not charge.anonymous:
                     continue
@@ -289,7 +289,7 @@ class Ledger:
         seconds = [budget.window_seconds or STATEMENT_SECONDS for budget in budgets]
         if one.is_per_statement:
             if counts_subjects:
-                own: AnyTally = SubjectTally(0, "", seconds, self.book.new_seen)
+                own: AnyTally = SubjectTally(0, "", seconds, self.book.new_subjects)
             else:
                 own = SumTally(0, "", seconds)
             return make_line(own, budgets, role, group)

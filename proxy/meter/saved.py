@@ -6,15 +6,12 @@ Times are seconds of the ledger's own clock, which never goes backward, restarts
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
-@dataclass(frozen=True, slots=True)
-class SavedSubject:
-    """A subject within a tally: its number there, its last disclosure, its hashed keys."""
-
-    number: int
-    last: int
-    keys: tuple[bytes, ...]
+    from proxy.meter.subjects import Page
 
 
 @dataclass(slots=True)
@@ -23,6 +20,7 @@ class SavedTally:
 
     ``seconds``: the lengths of its windows.
     ``amounts``: by end of step, those that have no key (or rows, bytes, statements).
+    ``pages``: the subjects that have keys (``proxy.meter.subjects``), the oldest step first.
     ``reserved``: what may have been used beyond it when the process ended.
     """
 
@@ -31,7 +29,7 @@ class SavedTally:
     counts_subjects: bool
     seconds: tuple[int, ...]
     reserved: int = 0
-    subjects: list[SavedSubject] = field(default_factory=list)
+    pages: Iterable[Page] = ()
     amounts: list[tuple[int, int]] = field(default_factory=list)
 
 
@@ -39,6 +37,8 @@ class SavedTally:
 class TallyChange:
     """What has changed of a tally since it was last kept; ``amounts`` are whole, not differences.
 
+    ``pages``: subjects that are new or were disclosed again; they come after those kept before.
+    ``gone_steps``: whatever was kept of these goes.
     ``forgets_subjects``: all subjects kept before go first. ``ended``: the tally goes altogether.
     """
 
@@ -47,10 +47,9 @@ class TallyChange:
     counts_subjects: bool
     seconds: tuple[int, ...]
     reserved: int = 0
-    subjects: list[SavedSubject] = field(default_factory=list)
-    gone_subjects: list[int] = field(default_factory=list)
+    pages: list[Page] = field(default_factory=list)
     amounts: list[tuple[int, int]] = field(default_factory=list)
-    gone_amounts: list[int] = field(default_factory=list)
+    gone_steps: list[int] = field(default_factory=list)
     forgets_subjects: bool = False
     ended: bool = False
 

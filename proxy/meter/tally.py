@@ -10,17 +10,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from proxy.meter.saved import SavedSubject, TallyChange
-from proxy.meter.seen import SeenGroups
+from proxy.meter.saved import TallyChange
+from proxy.meter.subjects import Subjects
 from proxy.meter.window import Windows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable
 
     from proxy.meter.saved import SavedTally
-    from proxy.meter.seen import Group
+    from proxy.meter.subjects import Group, Page
 
 _RESERVED_PART: Final = 16  # of the smallest limit
+_REWRITTEN_BYTES: Final = 64  # a subject takes less; kept more often, all are kept anew
+_TALLY_BYTES: Final = 2000  # in memory, about, with what belongs to it elsewhere
+_STEP_BYTES: Final = 200  # of each step, about
 _IDLE_SECONDS: Final = 60  # unused for so long, a reservation is given up
 
 
@@ -50,6 +53,7 @@ class Tally:
         self._under_way: tuple[int, int] | None = None  # units in the batch, its reservation
         self._dirty: set[int] = set()  # ends of steps
         self._gone: list[int] = []
+        self.counted_bytes = 0  # of its memory, in the sum of all
 
     @property
     def is_covered(self) -> bool:
@@ -60,6 +64,11 @@ class Tally:
     def is_changed(self) -> bool:
         """Whether something has to be kept."""
         return bool(self._dirty or self._gone)
+
+    @property
+    def memory_bytes(self) -> int:
+        """How much memory it takes, about."""
+        return _TALLY_BYTES + _STEP_BYTES * len(self.windows.amounts)
 
     @property
     def holds_reservation(self) -> bool:
@@ -93,7 +102,7 @@ class Tally:
         self._under_way = (self._unsaved, reserved)
         taken = self._new_change(reserved)
         taken.amounts = [(end, self._amount(end)) for end in sorted(self._dirty)]
-        taken.gone_amounts = self._gone
+        taken.gone_steps = self._gone
         self._dirty, self._gone = set(), []
         return taken
 
@@ -108,7 +117,7 @@ class Tally:
         """What was under way could not be kept: it is tried again with the next."""
         self._under_way = None
         self._dirty.update(end for end, _ in change.amounts if end in self.windows.amounts)
-        self._gone += change.gone_amounts
+        self._gone += change.gone_steps
 
     def widen(self, seconds: Iterable[int], reservation: int | None) -> None:
         """Serve further windows, and a limit that may be smaller."""
@@ -161,15 +170,6 @@ class SumTally(Tally):
         self.advance(now)
 
 
-class _Subject:
-    __slots__ = ("keys", "last", "number")
-
-    def __init__(self, number: int, last: int) -> None:
-        self.number = number
-        self.last = last
-        self.keys: list[bytes] = []
-
-
 class SubjectTally(Tally):
     """Distinct subjects: those known by a key, and those that only could be counted.
 
@@ -177,10 +177,8 @@ class SubjectTally(Tally):
     limit could leave within one window: once at its begin, again (for free) just before the first
     leave it, and as many others just after.
 
-    A subject may have several keys (id, NIR): keys seen together in one charge belong to one
-    subject. But not all keys are of one subject only (a child may bear the NIR of a parent), so a
-    group with a key that was not seen before is of a known subject only if it holds all keys of
-    that subject. Two that were counted apart stay two.
+    Who the subjects are may be *away*: kept elsewhere, and here only how many there are in which
+    step. They come back before anything is decided on them.
     """
 
     counts_subjects = True
@@ -190,93 +188,83 @@ class SubjectTally(Tally):
         number: int,
         name: str,
         seconds: Iterable[int],
-        new_seen: Callable[[], SeenGroups] = SeenGroups,
+        new_subjects: Callable[[], Subjects] = Subjects,
     ) -> None:
         super().__init__(number, name, seconds)
-        self._new_seen = new_seen
-        self._subject_of: dict[bytes, _Subject] = {}
-        self._steps: dict[int, dict[int, _Subject]] = {}  # end -> subjects last disclosed in it
+        self._new_subjects = new_subjects
+        self._subjects = new_subjects()
         self._anonymous: dict[int, int] = {}
-        self._seen = new_seen()  # groups that are known, and counted in ...
-        self._seen_end = 0  # ... this step
-        self._next = 0
-        self._dirty_subjects: dict[int, _Subject] = {}
-        self._gone_subjects: list[int] = []
-        self._forgets = False
-        self.size = 0  # subjects that are known by a key
+        self._forgets = False  # what is kept of subjects goes first
+        self._rewrites = False  # and all of them are kept again
+        self._kept_bytes = 0  # since all of them were
+        self.is_away = False
+
+    @property
+    def size(self) -> int:
+        """How many subjects are known by a key here."""
+        return len(self._subjects)
+
+    @property
+    def memory_bytes(self) -> int:
+        """How much memory it takes, about."""
+        return super().memory_bytes + self._subjects.memory_bytes
 
     @property
     def is_changed(self) -> bool:
         """Whether something has to be kept."""
-        return bool(self._dirty_subjects or self._gone_subjects or self._forgets) or (
-            super().is_changed
-        )
+        return self._forgets or self._rewrites or self._subjects.is_changed or super().is_changed
+
+    @property
+    def may_leave(self) -> bool:
+        """Whether all of its subjects are kept as they are, so that they need not be here."""
+        changes = self._forgets or self._rewrites or self._subjects.is_changed
+        return bool(self.size) and self._under_way is None and not changes
 
     def advance(self, now: float) -> None:
         """Let go what has left."""
         for end in self.windows.advance(now):
-            if self._anonymous.pop(end, None) is not None:
-                self._gone.append(end)
-                self._dirty.discard(end)
-            for subject in self._steps.pop(end, {}).values():
-                self._forget(subject)
+            self._anonymous.pop(end, None)
+            self._gone.append(end)
+            self._dirty.discard(end)
+            self._subjects.forget(end)
 
-    def unseen(self, groups: Collection[Group], now: float) -> list[Group]:
-        """Return the groups for which something would change, each once, as of ``advance``."""
-        end = self.windows.end_of(now)
-        if end != self._seen_end or len(self._seen) > self._seen.most:
-            self._seen, self._seen_end = self._new_seen(), end
-        return self._seen.unseen(groups)
+    def unseen(self, groups: Collection[Group], now: float) -> Collection[Group]:
+        """Return the groups for which something would change, as of ``advance``."""
+        return self._subjects.unseen(groups, self.windows.end_of(now))
 
-    @staticmethod
-    def most(groups: Sequence[Group], anonymous: int) -> int:
+    def most(self, groups: Collection[Group], anonymous: int) -> int:
         """Return what ``costs`` cannot exceed, which is faster to have."""
-        return anonymous + len(groups) + sum(map(len, groups))
+        return anonymous + (self._subjects.most(groups) if groups else 0)
 
-    def costs(self, groups: Sequence[Group], anonymous: int) -> list[int]:
+    def costs(self, groups: Collection[Group], anonymous: int) -> list[int]:
         """Return what a charge would add in each window, or more if groups share keys.
 
         Args:
             groups: the keys of each subject, at least one; those that are ``unseen``.
             anonymous: how many have none.
         """
-        known = self._subject_of
-        if len(groups) == 1:
-            fresh = int(self._is_fresh(groups[0]))
-        else:
-            # one of them may make another fresh, but none of which every key is known
-            fresh = sum(any(key not in known for key in group) for group in groups)
-        moved = {id(one): one for group in groups for key in group if (one := known.get(key))}
-        return [
-            fresh + anonymous + sum(one.last <= window.edge for one in moved.values())
-            for window in self.windows.windows
-        ]
+        edges = [window.edge for window in self.windows.windows]
+        if not groups:
+            return [anonymous] * len(edges)
+        return [anonymous + cost for cost in self._subjects.costs(groups, edges)]
 
-    def charge(self, groups: Sequence[Group], anonymous: int, now: float) -> int:
+    def charge(self, groups: Collection[Group], anonymous: int, now: float) -> int:
         """Add subjects; known ones are refreshed. Return how many the longest window gained."""
+        assert not (groups and self.is_away)
         end = self.windows.end_of(now)
         before = self.windows.windows[-1].total
         units = anonymous
-        single = max(map(len, groups), default=0) == 1
-        if single:
-            units += self._charge_single(groups, end)
-        for group in () if single else groups:
-            known = self._subjects_of(group)
-            owner = next((one for one in known if self._is_within(one, group)), None)
-            if self._is_fresh(group):
-                owner = self._add(end)
-                units += 1
-            for subject in known:
-                units += self._move(subject, end)
-            for key in group:
-                if key not in self._subject_of:
-                    assert owner is not None
-                    self._subject_of[key] = owner
-                    owner.keys.append(key)
-                    self._dirty_subjects[owner.number] = owner
-        self._seen.update(groups)
+        if groups:
+            added, moved = self._subjects.charge(groups, end)
+            if added:
+                self.windows.add(end, added)
+            for old, count in moved.items():
+                self.windows.move(old, end, count)
+            units += added + sum(moved.values())
         if anonymous:
-            self._add_anonymous(end, anonymous)
+            self.windows.add(end, anonymous)
+            self._anonymous[end] = self._anonymous.get(end, 0) + anonymous
+            self._dirty.add(end)
         self._count(now, units)
         return self.windows.windows[-1].total - before
 
@@ -285,54 +273,56 @@ class SubjectTally(Tally):
         taken = super().change(now, reserves=reserves)
         if taken is None:
             return None
-        taken.forgets_subjects, self._forgets = self._forgets, False
-        taken.subjects = [
-            SavedSubject(one.number, one.last, tuple(one.keys))
-            for one in self._dirty_subjects.values()
-        ]
-        taken.gone_subjects = self._gone_subjects
-        self._dirty_subjects, self._gone_subjects = {}, []
+        everything = self._rewrites or self._kept_bytes > _REWRITTEN_BYTES * (1000 + self.size)
+        everything = everything and not self.is_away
+        taken.forgets_subjects = self._forgets or everything
+        taken.pages = self._subjects.take_pages(everything=everything)
+        self._kept_bytes = 0 if everything else self._kept_bytes
+        self._kept_bytes += sum(len(page) for _, page in taken.pages)
+        self._forgets = self._rewrites = False
         return taken
 
     def not_saved(self, change: TallyChange) -> None:
         """What was under way could not be kept: it is tried again with the next."""
         super().not_saved(change)
-        self._gone_subjects += change.gone_subjects
         self._forgets |= change.forgets_subjects
-        for saved in change.subjects:
-            subject = self._steps.get(saved.last, {}).get(saved.number)
-            if subject is not None:
-                self._dirty_subjects[subject.number] = subject
+        self._subjects.mark(change.pages)
 
     def compact(self) -> None:
         """Keep only how many subjects there were, and when: whoever comes again costs anew."""
-        for end, subjects in self._steps.items():
-            if subjects:
-                self._anonymous[end] = self._anonymous.get(end, 0) + len(subjects)
-                self._dirty.add(end)
-        self._subject_of, self._steps, self.size = {}, {}, 0
-        self._seen, self._seen_end = self._new_seen(), 0
-        self._dirty_subjects, self._gone_subjects = {}, []
-        self._forgets = True
+        self._anonymous = {end: amount for end, amount in self.windows.amounts.items() if amount}
+        self._dirty.update(self._anonymous)
+        self._subjects = self._new_subjects()
+        self._forgets, self._rewrites, self.is_away = True, False, False
+
+    def leave(self) -> None:
+        """Let the subjects be away, which ``may_leave``."""
+        self._subjects = self._new_subjects()
+        self.is_away = True
+
+    def come_back(self, pages: Iterable[Page]) -> None:
+        """Take the subjects as they are kept.
+
+        Errors: ``ValueError`` if these are not those that left.
+        """
+        found = self._new_subjects()
+        amounts = self.windows.amounts
+        self._rewrites |= found.restore(page for page in pages if page[0] in amounts)
+        for end, amount in amounts.items():
+            if found.counts.get(end, 0) + self._anonymous.get(end, 0) != amount:
+                raise ValueError("what is kept is not what was counted")
+        self._subjects, self.is_away = found, False
 
     def restore(self, saved: SavedTally, now: float) -> None:
-        """Take what was kept; what was reserved counts as received now."""
-        anonymous = dict(saved.amounts)
-        by_end: dict[int, list[SavedSubject]] = {}
-        for one in saved.subjects:
-            by_end.setdefault(one.last, []).append(one)
-        for end in sorted(anonymous.keys() | by_end.keys()):
-            if end in anonymous:
-                self._anonymous[end] = anonymous[end]
-            subjects = by_end.get(end, ())
-            self.windows.add(end, anonymous.get(end, 0) + len(subjects))
-            step = self._steps.setdefault(end, {})
-            for one in subjects:
-                subject = step[one.number] = _Subject(one.number, end)
-                subject.keys = list(one.keys)
-                self._subject_of.update(dict.fromkeys(one.keys, subject))
-                self._next = max(self._next, one.number)
-        self.size = len(saved.subjects)
+        """Take what was kept; what was reserved counts as received now.
+
+        Errors: ``ValueError`` if what was kept is damaged.
+        """
+        self._anonymous = dict(saved.amounts)
+        self._rewrites = self._subjects.restore(saved.pages)
+        counts = self._subjects.counts
+        for end in sorted(self._anonymous.keys() | counts.keys()):
+            self.windows.add(end, self._anonymous.get(end, 0) + counts.get(end, 0))
         if saved.reserved:
             self.charge((), saved.reserved, now)
         self._reserved = saved.reserved
@@ -340,71 +330,6 @@ class SubjectTally(Tally):
 
     def _amount(self, end: int) -> int:
         return self._anonymous.get(end, 0)
-
-    def _charge_single(self, groups: Sequence[Group], end: int) -> int:
-        """Charge groups of one key each, which is one of a known subject or of a new one."""
-        subject_of, dirty = self._subject_of, self._dirty_subjects
-        step = self._steps.setdefault(end, {})
-        first = number = self._next
-        units = 0
-        for (key,) in groups:
-            subject = subject_of.get(key)
-            if subject is None:
-                number += 1
-                subject = _Subject(number, end)
-                subject.keys.append(key)
-                subject_of[key] = step[number] = dirty[number] = subject
-            elif subject.last != end:
-                units += self._move(subject, end)
-        added, self._next = number - first, number
-        if added:
-            self.windows.add(end, added)
-            self.size += added
-        return units + added
-
-    def _add(self, end: int) -> _Subject:
-        self._next += 1
-        subject = _Subject(self._next, end)
-        self.windows.add(end, 1)
-        self._steps.setdefault(end, {})[subject.number] = subject
-        self._dirty_subjects[subject.number] = subject
-        self.size += 1
-        return subject
-
-    def _move(self, subject: _Subject, end: int) -> int:
-        if subject.last == end:
-            return 0
-        self.windows.move(subject.last, end)
-        del self._steps[subject.last][subject.number]
-        subject.last = end
-        self._steps.setdefault(end, {})[subject.number] = subject
-        self._dirty_subjects[subject.number] = subject
-        return 1
-
-    def _add_anonymous(self, end: int, amount: int) -> None:
-        self.windows.add(end, amount)
-        self._anonymous[end] = self._anonymous.get(end, 0) + amount
-        self._dirty.add(end)
-
-    def _forget(self, subject: _Subject) -> None:
-        self.size -= 1
-        for key in subject.keys:
-            del self._subject_of[key]
-        self._gone_subjects.append(subject.number)
-        self._dirty_subjects.pop(subject.number, None)
-
-    def _subjects_of(self, group: Group) -> list[_Subject]:
-        return [self._subject_of[key] for key in group if key in self._subject_of]
-
-    def _is_fresh(self, group: Group) -> bool:
-        known = self._subjects_of(group)
-        if not known or len(known) == len(group):
-            return not known
-        return not any(self._is_within(subject, group) for subject in known)
-
-    @staticmethod
-    def _is_within(subject: _Subject, group: Group) -> bool:
-        return all(key in group for key in subject.keys)
 
 
 def reservation_of(limits: Iterable[int]) -> int:

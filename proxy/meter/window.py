@@ -101,14 +101,14 @@ class Windows:
             if end > window.edge:
                 window.total += amount
 
-    def move(self, old: int, end: int) -> None:
-        """Let one that was counted in an older step count in the newest."""
+    def move(self, old: int, end: int, count: int = 1) -> None:
+        """Let so many that were counted in an older step count in the newest."""
         self.add(end, 0)
-        self.amounts[old] -= 1
-        self.amounts[end] += 1
+        self.amounts[old] -= count
+        self.amounts[end] += count
         for window in self.windows:
             if old <= window.edge:
-                window.total += 1
+                window.total += count
 
     def frees(self, window: Window) -> tuple[int, int] | None:
         """Return how much leaves a window next, and at which moment; None: it is empty."""

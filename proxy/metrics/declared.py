@@ -229,6 +229,14 @@ STATE_COMPACTIONS: Final = Declaration(
     Type.COUNTER,
     "Usage of a group reduced to numbers because too many subjects were known by their keys.",
 )
+STATE_MEMORY: Final = Declaration(
+    "vigie_state_memory_bytes", Type.GAUGE, "What usage takes of memory, about."
+)
+STATE_RETURNS: Final = Declaration(
+    "vigie_state_returns_total",
+    Type.COUNTER,
+    "Groups whose subjects were read back from the state file before something was decided.",
+)
 SCHEMA_DRIFT: Final = Declaration(
     "vigie_schema_drift",
     Type.GAUGE,

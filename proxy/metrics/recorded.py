@@ -97,6 +97,8 @@ class Metrics:
         )
         self._state_errors = Counter(*_named(declared.STATE_ERRORS), registry=registry)
         self._state_compactions = Counter(*_named(declared.STATE_COMPACTIONS), registry=registry)
+        self._state_memory = Gauge(*_named(declared.STATE_MEMORY), registry=registry)
+        self._state_returns = Counter(*_named(declared.STATE_RETURNS), registry=registry)
         self._schema_drift = gauges(declared.SCHEMA_DRIFT)
         self._facts_cache = counters(declared.FACTS_CACHE)
         self._opaque = counters(declared.OPAQUE)
@@ -300,6 +302,11 @@ class Metrics:
     def state_error(self) -> None:
         """Count a batch of usage that could not be kept."""
         self._state_errors.inc()
+
+    def state_memory(self, size_bytes: int, returns: int) -> None:
+        """Show what usage takes, and count groups whose subjects were read back."""
+        self._state_memory.set(size_bytes)
+        self._state_returns.inc(returns)
 
     def state_compactions(self, count: int) -> None:
         """Count groups whose subjects were reduced to numbers."""

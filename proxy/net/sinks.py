@@ -74,6 +74,7 @@ class Sinks:
         self._audit = audit
         self._ledger = ledger
         self._compactions_told = 0
+        self._returns_told = 0
         self._told: Counter[str] = Counter()  # charged units that were counted
 
     def take(self, command: c.Command) -> None:
@@ -140,6 +141,9 @@ class Sinks:
         compactions = self._ledger.book.compactions
         self.metrics.state_compactions(compactions - self._compactions_told)
         self._compactions_told = compactions
+        returns = self._ledger.book.returns
+        self.metrics.state_memory(self._ledger.book.memory_bytes, returns - self._returns_told)
+        self._returns_told = returns
 
     def _count_lanes(self) -> None:
         """Count what went through fast lanes since the last time."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from proxy.settings.settings import Settings
 
 _SECRET_BYTES: Final = 32
+_MIB: Final = 1024 * 1024
 _LONGEST_KEY: Final = 64  # that BLAKE2b takes
 
 
@@ -39,8 +40,9 @@ def open_state(
     """
     secret = read_secret(settings)
     catalogs = CatalogBook()
+    ceiling = settings.state_memory_mib * _MIB
     if settings.state == MEMORY:
-        ledger = Ledger(Book(new_seen=accel.SeenGroups))
+        ledger = Ledger(Book(memory_bytes=ceiling, new_subjects=accel.Subjects))
         return ledger, Keeper(ledger, None, None, metrics, catalogs), secret, catalogs
     path = Path(settings.state)
     try:
@@ -59,9 +61,20 @@ def open_state(
             [f"state {path}: its folder cannot be made: {error.strerror}"]
         ) from None
     offset = resume(kept, clock.moment()) - clock.now()
-    book = Book(is_kept=True, new_seen=accel.SeenGroups)
+    book = Book(
+        is_kept=True,
+        memory_bytes=ceiling,
+        new_subjects=accel.Subjects,
+        read_pages=store.pages,
+    )
     ledger = Ledger(book, offset_seconds=offset, share_percent=settings.state_share_percent)
-    book.restore(saved, ledger.time(clock.now()))
+    try:
+        with store.reading():
+            book.restore(saved, ledger.time(clock.now()))
+    except (ValueError, StateError) as error:
+        store.close()
+        said = f"state {path} cannot be read: {error}; restore a copy, or move it away"
+        raise ConfigurationError([f"{said}, which forgets all usage"]) from None
     executor = ThreadPoolExecutor(1, "state")
     keeper = Keeper(ledger, store, executor, metrics, catalogs)
     stack.callback(keeper.close)

@@ -195,6 +195,7 @@ class _Loader:
             secret_file=_path(data.secret_file),
             secret=secret,
             state_share_percent=data.state_share_percent,
+            state_memory_mib=data.state_memory_mib,
             orders=Orders(_path(data.orders.folder), _path(data.orders.public_key)),
             unix_socket_mode=int(data.unix_socket_mode, 8),
             frontend_tls=frontend_tls(data.frontend_tls, listen, self._complain),

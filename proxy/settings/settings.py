@@ -100,6 +100,7 @@ class SettingsData(_Strict):
     site: Text | None = None
     state: Text | None = None
     state_share_percent: int = Field(default=0, ge=0, le=100)
+    state_memory_mib: int = Field(default=512, ge=16, le=1 << 20)
     http: Text | None = "127.0.0.1:9187"
     orders: OrdersData = Field(default_factory=OrdersData)
     audit: AuditData = Field(default_factory=AuditData)
@@ -205,8 +206,8 @@ class Settings:
     are served. ``on_internal_error``: what an error of ours in analysis, policy or meter becomes.
     ``plan_refresh_seconds``: how long a plan is believed; 0: the planner is never asked.
     ``state``: the path of the file, or ``memory``. ``state_share_percent``: how much of each limit
-    may be received while it cannot be written. ``secret``: the key of the hashes of subject keys;
-    None: that of its file.
+    may be received while it cannot be written. ``state_memory_mib``: what usage may take of memory.
+    ``secret``: the key of the hashes of subject keys; None: that of its file.
     ``canaries``: the file of the planted subjects; None: there are none.
     """
 
@@ -231,4 +232,5 @@ class Settings:
     frontend_tls: FrontendTls = field(default_factory=FrontendTls)
     backend_tls: BackendTls = field(default_factory=BackendTls)
     state_share_percent: int = 0
+    state_memory_mib: int = 512
     canaries: Path | None = None

@@ -20,19 +20,22 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Final
 
 from proxy.errors import VigieError
-from proxy.meter.keys import HASH_BYTES
-from proxy.meter.saved import SavedSubject, SavedTally
+from proxy.meter.saved import SavedTally
+from proxy.meter.subjects import write_page
 from proxy.stores.moments import KeptTime, Moment
 from proxy.stores.taint import TAINT_TABLES, read_taint, write_taint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from proxy.meter.saved import Batch, TallyChange
+    from proxy.meter.subjects import Page
     from proxy.session.catalog_book import KeptTaint
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+_FORMAT_OF_ROWS: Final = 1
 _MODE: Final = 0o600
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -43,12 +46,12 @@ CREATE TABLE IF NOT EXISTS tally (
     seconds TEXT NOT NULL,
     reserved INTEGER NOT NULL
 );
-CREATE TABLE IF NOT EXISTS subject (
+CREATE TABLE IF NOT EXISTS page (
     tally INTEGER NOT NULL,
-    number INTEGER NOT NULL,
-    last INTEGER NOT NULL,
-    keys BLOB NOT NULL,
-    PRIMARY KEY (tally, number)
+    step_end INTEGER NOT NULL,
+    place INTEGER NOT NULL,
+    subjects BLOB NOT NULL,
+    PRIMARY KEY (tally, step_end, place)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS amount (
     tally INTEGER NOT NULL,
@@ -73,6 +76,7 @@ class SqliteStore:
 
     def __init__(self, path: Path, secret: bytes) -> None:
         self.path = path
+        self._reader: sqlite3.Connection | None = None
         with _told(path, "opened"):
             self._lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _MODE)
             try:
@@ -91,7 +95,11 @@ class SqliteStore:
                 raise
 
     def load(self) -> tuple[list[SavedTally], KeptTime | None]:
-        """Return all that was kept, and when."""
+        """Return all that was kept, and when.
+
+        The pages of a tally are read when they are asked for: within ``reading``, and before
+        something is written.
+        """
         with _told(self.path, "read"):
             return read_tallies(self._connection), read_time(self._connection)
 
@@ -99,6 +107,22 @@ class SqliteStore:
         """Return what is known of copies and renamed relations."""
         with _told(self.path, "read"):
             return read_taint(self._connection)
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Say of errors within it of which file they are."""
+        return _told(self.path, "read")
+
+    def pages(self, tally: int) -> list[Page]:
+        """Return the subjects of a tally as they were last written; for another thread.
+
+        Cost: a few milliseconds for 100,000 subjects.
+        """
+        with _told(self.path, "read"):
+            if self._reader is None:
+                self._reader = sqlite3.connect(
+                    f"{self.path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False
+                )
+            return list(read_pages(self._reader, tally))
 
     def keep(self, batch: Batch | None, moment: Moment, taint: KeptTaint | None = None) -> None:
         """Write a batch, all of it or nothing. It is on the disk when this returns."""
@@ -122,6 +146,8 @@ class SqliteStore:
     def close(self) -> None:
         """Close the file; another process may open it."""
         self._connection.close()
+        if self._reader is not None:
+            self._reader.close()
         os.close(self._lock)
 
     def _take_lock(self) -> None:
@@ -137,11 +163,17 @@ class SqliteStore:
         run("PRAGMA journal_mode=WAL")
         run("PRAGMA synchronous=FULL")
         found = run("PRAGMA user_version").fetchone()[0]
-        if found not in {0, FORMAT}:
+        if found not in {0, _FORMAT_OF_ROWS, FORMAT}:
             raise StateError(
                 f"state {self.path} has format {found}, expected {FORMAT}; it is of another version"
             )
-        self._connection.executescript(f"{_TABLES} {TAINT_TABLES} PRAGMA user_version = {FORMAT};")
+        run("BEGIN IMMEDIATE")
+        for table in f"{_TABLES}{TAINT_TABLES}".split(";"):
+            run(table)
+        if found == _FORMAT_OF_ROWS:
+            self._adopt_rows()
+        run(f"PRAGMA user_version = {FORMAT}")
+        run("COMMIT")
         mark = hashlib.blake2b(b"vigie state", key=secret, digest_size=16).hexdigest()
         run("INSERT OR IGNORE INTO meta VALUES ('secret', ?)", (mark,))
         (kept,) = run("SELECT value FROM meta WHERE name = 'secret'").fetchone()
@@ -151,11 +183,19 @@ class SqliteStore:
                 "Bring the secret back, or move the file away, which forgets all usage"
             )
 
+    def _adopt_rows(self) -> None:
+        """Take the subjects as they were kept before there were pages: a row for each."""
+        run = self._connection.execute
+        for tally, number, last, keys in run("SELECT tally, number, last, keys FROM subject"):
+            page = write_page(number, keys)
+            run("INSERT INTO page VALUES (?, ?, ?, ?)", (tally, last, number, page))
+        run("DROP TABLE subject")
+
     def _write(self, change: TallyChange) -> None:
         run, run_many = self._connection.execute, self._connection.executemany
         number = change.number
         if change.forgets_subjects or change.ended:
-            run("DELETE FROM subject WHERE tally = ?", (number,))
+            run("DELETE FROM page WHERE tally = ?", (number,))
         if change.ended:
             run("DELETE FROM amount WHERE tally = ?", (number,))
             run("DELETE FROM tally WHERE number = ?", (number,))
@@ -170,17 +210,15 @@ class SqliteStore:
                 change.reserved,
             ),
         )
+        for table in ("page", "amount"):
+            run_many(
+                f"DELETE FROM {table} WHERE tally = ? AND step_end = ?",
+                ((number, end) for end in change.gone_steps),
+            )
         run_many(
-            "DELETE FROM subject WHERE tally = ? AND number = ?",
-            ((number, one) for one in change.gone_subjects),
-        )
-        run_many(
-            "INSERT OR REPLACE INTO subject VALUES (?, ?, ?, ?)",
-            ((number, one.number, one.last, b"".join(one.keys)) for one in change.subjects),
-        )
-        run_many(
-            "DELETE FROM amount WHERE tally = ? AND step_end = ?",
-            ((number, end) for end in change.gone_amounts),
+            "INSERT INTO page SELECT ?1, ?2, 1 + coalesce(max(place), 0), ?3 FROM page"
+            " WHERE tally = ?1 AND step_end = ?2",
+            ((number, end, page) for end, page in change.pages),
         )
         run_many(
             "INSERT OR REPLACE INTO amount VALUES (?, ?, ?)",
@@ -217,18 +255,40 @@ def read_only(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def read_tallies(connection: sqlite3.Connection) -> list[SavedTally]:
-    """Return every tally with all that is in it."""
+    """Return every tally; its pages are read when they are asked for, while the file is open."""
     run = connection.execute
     found = {
-        number: SavedTally(number, name, bool(counts), tuple(json.loads(seconds)), reserved)
+        number: SavedTally(
+            number,
+            name,
+            bool(counts),
+            tuple(json.loads(seconds)),
+            reserved,
+            _Pages(connection, number),
+        )
         for number, name, counts, seconds, reserved in run("SELECT * FROM tally")
     }
-    for tally, number, last, keys in run("SELECT * FROM subject"):
-        parts = tuple(keys[at : at + HASH_BYTES] for at in range(0, len(keys), HASH_BYTES))
-        found[tally].subjects.append(SavedSubject(number, last, parts))
     for tally, end, amount in run("SELECT * FROM amount"):
         found[tally].amounts.append((end, amount))
     return list(found.values())
+
+
+def read_pages(connection: sqlite3.Connection, tally: int) -> Iterator[Page]:
+    """Yield the pages of a tally, the oldest step first."""
+    yield from connection.execute(
+        "SELECT step_end, subjects FROM page WHERE tally = ? ORDER BY step_end, place", (tally,)
+    )
+
+
+class _Pages:
+    """The pages of one tally, read at each iteration: never all tallies' at once."""
+
+    def __init__(self, connection: sqlite3.Connection, tally: int) -> None:
+        self._connection = connection
+        self._tally = tally
+
+    def __iter__(self) -> Iterator[Page]:
+        return read_pages(self._connection, self._tally)
 
 
 def read_time(connection: sqlite3.Connection) -> KeptTime | None:

@@ -19,7 +19,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 GRAFANA: Final = ROOT / "grafana"
 FILES: Final = sorted((GRAFANA / "dashboards").glob("*.json"))
 PANEL_TYPES: Final = {"stat", "timeseries"}
-UNITS: Final = {"short", "none", "percentunit", "s", "Bps", "ops"}
+UNITS: Final = {"bytes", "short", "none", "percentunit", "s", "Bps", "ops"}
 
 Json = dict[str, Any]
 

@@ -165,7 +165,7 @@ def test_a_run_is_charged_as_its_rows_are(
     ]
     context = context_of(policy_of())
     groups = {Grouping.ROLE: "app"}
-    ledgers = Ledger(Book(new_seen=kernel.SeenGroups)), Ledger()
+    ledgers = Ledger(Book(new_subjects=kernel.Subjects)), Ledger()
     together = Account(ledgers[0], all_of_them, groups, "app")
     apart = OneByOne(ledgers[1], all_of_them, groups, "app")
     form, columns = (CopyFormat.TEXT, 2) if copies else (None, 0)

@@ -96,6 +96,7 @@ frontend_tls:
   scram_verifiers: /v
 backend_tls: {mode: verify-full, negotiation: direct, ca: /b, crl: /m, certificate: /d, key: /e}
 state_share_percent: 5
+state_memory_mib: 64
 """
 
     assert load_settings(text, "vigie.yaml", {}) == Settings(
@@ -132,6 +133,7 @@ state_share_percent: 5
             "verify-full", "direct", Path("/b"), Path("/m"), Path("/d"), Path("/e")
         ),
         state_share_percent=5,
+        state_memory_mib=64,
     )
 
 
@@ -350,7 +352,7 @@ def test_every_setting_has_a_variable() -> None:
     assert names["VIGIE_CATALOG_REFRESH_SECONDS"] == ("catalog_refresh_seconds",)
     assert names["VIGIE_BACKEND_TLS__MODE"] == ("backend_tls", "mode")
     assert names["VIGIE_PLAN_REFRESH_SECONDS"] == ("plan_refresh_seconds",)
-    assert len(names) == 41
+    assert len(names) == 42
 
 
 @pytest.mark.parametrize(

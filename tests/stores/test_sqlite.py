@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from proxy.meter.saved import Batch, SavedSubject, TallyChange
+from proxy.meter.saved import Batch, TallyChange
+from proxy.meter.subjects import count_subjects, write_page
 from proxy.stores.moments import KeptTime, Moment
 from proxy.stores.sqlite import SqliteStore, StateError, read_only, read_tallies, read_time
 
@@ -41,12 +43,12 @@ def change(number: int = 1, name: str = "t", reserved: int = 0) -> TallyChange:
 def test_what_is_kept_comes_back(store: SqliteStore, path: Path) -> None:
     """Tallies with subjects, amounts and reservation, and the time; also for a reader beside it."""
     one, other = change(reserved=5), change(2, "other")
-    one.subjects = [SavedSubject(1, 60, (ID, NIR)), SavedSubject(2, 61, (b"another-key!",))]
+    first, second = write_page(1, ID + NIR), write_page(2, b"another-key!")
+    one.pages = [(60, first), (61, second)]
     other.amounts = [(60, 7), (61, 8)]
     store.keep(Batch(100.0, (one, other)), AT)
     later = change(reserved=6)
-    later.subjects = [SavedSubject(2, 70, (b"another-key!",)), SavedSubject(3, 70, (NIR,))]
-    later.gone_subjects = [1]
+    later.pages, later.gone_steps = [(61, first), (70, second)], [60]
     store.keep(Batch(101.0, (later,)), AT)
 
     tallies, kept = store.load()
@@ -55,31 +57,33 @@ def test_what_is_kept_comes_back(store: SqliteStore, path: Path) -> None:
         (1, "t", (60, 3600), 6),
         (2, "other", (60, 3600), 0),
     ]
-    assert tallies[0].subjects == later.subjects
+    assert [*tallies[0].pages] == [(61, second), (61, first), (70, second)]
     assert tallies[1].amounts == [(60, 7), (61, 8)]
+    assert store.pages(1) == [*tallies[0].pages]
     with read_only(path) as reading:
-        assert read_tallies(reading) == tallies
+        beside = read_tallies(reading)
+        assert [[*one.pages] for one in beside] == [[*one.pages] for one in tallies]
         assert read_time(reading) == kept
 
 
 def test_subjects_are_forgotten_and_tallies_end(store: SqliteStore) -> None:
     """Nothing of what has left stays on the disk."""
     one = change()
-    one.subjects, one.amounts = [SavedSubject(1, 60, (ID,))], [(60, 7)]
+    one.pages, one.amounts = [(60, write_page(1, ID))], [(60, 7)]
     store.keep(Batch(1.0, (one, change(2, "other"))), AT)
     compacted, ended = change(), change(2, "other")
     compacted.forgets_subjects, compacted.amounts = True, [(60, 8)]
-    compacted.subjects = [SavedSubject(2, 61, (NIR,))]
+    compacted.pages = [(61, write_page(2, NIR))]
     ended.ended = True
     store.keep(Batch(2.0, (compacted, ended)), AT)
 
     (tally,) = store.load()[0]
-    assert (tally.subjects, tally.amounts) == ([SavedSubject(2, 61, (NIR,))], [(60, 8)])
+    assert ([*tally.pages], tally.amounts) == (compacted.pages, [(60, 8)])
     gone = change()
     gone.ended = True
     store.keep(Batch(3.0, (gone,)), AT)
     assert store.load()[0] == []
-    for table in ("subject", "amount"):
+    for table in ("page", "amount"):
         assert store._connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
 
 
@@ -114,14 +118,14 @@ def test_a_batch_that_fails_leaves_nothing(store: SqliteStore) -> None:
     pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
     store._connection.execute(f"PRAGMA max_page_count = {pages + 4}")
     large = change(2, "large")
-    large.subjects = [SavedSubject(number, 60, (os.urandom(12),)) for number in range(5000)]
+    large.pages = [(60, b"".join(write_page(one, os.urandom(12)) for one in range(1, 5001)))]
     with pytest.raises(StateError, match=r"cannot be written: .*full; make room on its disk"):
         store.keep(Batch(2.0, (large,)), AT)
 
     assert [one.name for one in store.load()[0]] == ["t"]
     store._connection.execute("PRAGMA max_page_count = 1000000")
     store.keep(Batch(3.0, (large,)), AT)
-    assert [len(one.subjects) for one in store.load()[0]] == [0, 5000]
+    assert [count_subjects(one.pages) for one in store.load()[0]] == [0, 5000]
 
 
 def test_a_damaged_file_says_so(path: Path) -> None:
@@ -133,13 +137,29 @@ def test_a_damaged_file_says_so(path: Path) -> None:
     assert path.read_bytes().startswith(b"this is no database")
 
 
+def test_a_file_with_a_row_for_each_subject_is_taken_over(path: Path) -> None:
+    """Nobody's usage is forgotten by a newer version."""
+    SqliteStore(path, b"secret").close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as old:
+        old.execute("DROP TABLE page")
+        old.execute("CREATE TABLE subject (tally, number, last, keys, PRIMARY KEY (tally, number))")
+        old.execute("INSERT INTO tally VALUES (1, 't', 1, '[60]', 0)")
+        old.execute("INSERT INTO subject VALUES (1, 7, 60, ?), (1, 300, 61, ?)", (ID + NIR, NIR))
+        old.execute("PRAGMA user_version = 1")
+    store = SqliteStore(path, b"secret")
+    (tally,) = store.load()[0]
+
+    assert [*tally.pages] == [(60, write_page(7, ID + NIR)), (61, write_page(300, NIR))]
+    store.close()
+
+
 def test_a_file_of_another_version_is_left_alone(path: Path) -> None:
     """Its tables may mean something else."""
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA user_version = 9")
     connection.close()
 
-    with pytest.raises(StateError, match="has format 9, expected 1"):
+    with pytest.raises(StateError, match="has format 9, expected 2"):
         SqliteStore(path, b"secret")
 
 
