@@ -23,6 +23,10 @@ class KnownNames:
     def __len__(self) -> int:
         return len(self._used)
 
+    def knows(self, name: str) -> bool:
+        """Whether it was given before."""
+        return name in self._used
+
     def admits(self, name: str, now: float) -> bool:
         """Whether a name is known, or there is room to know it."""
         if name not in self._used and len(self._used) >= self._most:

@@ -192,6 +192,7 @@ def _surroundings(
         secret=secret,
         random_bytes=secrets.token_bytes,
         stopwatch=clock.stopwatch,
+        wall=clock.wall,
         mode=settings.mode,
         on_internal_error=settings.on_internal_error,
         max_statement_bytes=settings.limits.max_statement_bytes,

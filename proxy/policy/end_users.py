@@ -8,28 +8,25 @@ from typing import TYPE_CHECKING, Final
 from proxy.terms.behalf import Source, SourceKind, Trust
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Iterable, Sequence
 
+    from proxy.policy.blocks import Block
     from proxy.policy.schema import EndUsersData, SourceData
     from proxy.terms.budget import Budget
 
 UNIX: Final = "unix"
 
 
-def read_trust(
-    data: EndUsersData,
-    roles: frozenset[str],
-    earlier: Sequence[Trust],
-    tell: Callable[[str, str], None],
-) -> Trust:
-    """Return whom a block believes.
+def read_trusts(blocks: Iterable[Block[EndUsersData]]) -> tuple[Trust, ...]:
+    """Return whom the blocks believe; of two for one role the first counts that fits."""
+    found: list[Trust] = []
+    for block in blocks:
+        found.append(_read_trust(block, found))
+    return tuple(found)
 
-    Args:
-        data: as it is written.
-        roles: that it names.
-        earlier: the blocks before it, of which the first that fits counts.
-        tell: takes what is wrong, and the key that it is about.
-    """
+
+def _read_trust(block: Block[EndUsersData], earlier: Sequence[Trust]) -> Trust:
+    data, roles, tell = block.data, block.roles, block.tell
     if data.end_user is None and data.application is None:
         tell("believes nothing, expected end_user or application, or both", "roles")
     taken = frozenset[str]().union(*(one.roles for one in earlier if one.is_anywhere)) & roles

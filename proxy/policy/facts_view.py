@@ -90,6 +90,11 @@ def _boolean(doc: str, read: _Read, *, observed: bool = False) -> Fact:
     return Fact(FactType.BOOLEAN, doc, read, observed=observed)
 
 
+def _behaviour(doc: str, read: _Read) -> Fact:
+    """Return a number that is known of every statement, also of one that cannot be understood."""
+    return Fact(FactType.NUMBER, doc, read)
+
+
 _DISAGREEMENTS: Final = ("functions", "kind", "planner", "relations", "statement_count")
 
 FOR_WHOM: Final = frozenset({"end_user", "application", "bound"})
@@ -159,6 +164,38 @@ FACTS: Final[Mapping[str, Fact]] = {
         "subjects whom that walk can have given at most",
         lambda f, _: f.walked_subjects,
         observed=False,
+    ),
+    "catalog_steps": _behaviour(
+        "statements so far of a walk through definitions, by the principal in all its sessions",
+        lambda f, _: f.behaviour.catalog_steps,
+    ),
+    "catalog_templates": _behaviour(
+        "different statements about definitions by the principal within an hour, if this is one",
+        lambda f, _: f.behaviour.catalog_templates,
+    ),
+    "wrong_statements": _behaviour(
+        "statements of the principal within an hour with bad syntax or names that do not exist,"
+        " if this one asks for definitions or such a name",
+        lambda f, _: f.behaviour.wrong_statements,
+    ),
+    "new_template": _boolean(
+        "it reads subjects, and none of its form came from the principal in the days before",
+        lambda f, _: f.behaviour.new_template,
+        observed=True,
+    ),
+    "burst": _behaviour(
+        "how many times the principal's usual this minute has, in statements or rows of subjects;"
+        " below five 0",
+        lambda f, _: f.behaviour.burst,
+    ),
+    "off_hours": _boolean(
+        "it reads subjects outside of the working hours that the site gives the role",
+        lambda f, _: f.behaviour.off_hours,
+        observed=True,
+    ),
+    "new_end_users": _behaviour(
+        "end users named by the principal within an hour and never before; below ten 0",
+        lambda f, _: f.behaviour.new_end_users,
     ),
     "probes_identity": _boolean(
         "asks for a part of one identity and shows next to nothing", lambda f, _: f.probes_identity

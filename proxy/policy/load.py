@@ -14,10 +14,11 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 from proxy.errors import ConfigurationError
+from proxy.policy.blocks import Block
 from proxy.policy.budgets import BudgetReader, is_for_all_others
 from proxy.policy.conditions import ConditionReader, comparisons_of, compile_condition
 from proxy.policy.defined import Defined, File
-from proxy.policy.end_users import lacks_trust, read_trust
+from proxy.policy.end_users import lacks_trust, read_trusts
 from proxy.policy.facts_view import FACTS, FOR_WHOM
 from proxy.policy.mask_data import read_mask
 from proxy.policy.overrides import misplaced
@@ -27,12 +28,13 @@ from proxy.policy.problems import suggest, validate
 from proxy.policy.satisfiable import outcomes
 from proxy.policy.schema import BudgetData, OverrideData, RuleData, RuleFile
 from proxy.policy.schema_map import build_schema_map
+from proxy.policy.working_hours import read_working_hours
 from proxy.policy.yaml_marks import read_document
 from proxy.terms.finding import Action, Mode, Severity
 from proxy.terms.schema_map import SchemaMap
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from proxy.policy.conditions import Condition
     from proxy.terms.behalf import Trust
@@ -189,7 +191,8 @@ class _Loader:
         budgets = tuple(
             budget for defined in self.budgets.values() for budget in self._budget(defined)
         )
-        trusts = self._trusts()
+        trusts = read_trusts(self._blocks("end_users"))
+        hours = read_working_hours(self._blocks("working_hours"))
         self._check_trusts(trusts)
         thresholds = self._thresholds()
         patterns = tuple(
@@ -212,17 +215,16 @@ class _Loader:
             patterns,
             masks=tuple(rule for rule in order if rule.mask is not None),
             trusts=trusts,
+            working_hours=hours,
             asks_for_whom=not FOR_WHOM.isdisjoint(self.asked),
         )
 
-    def _trusts(self) -> tuple[Trust, ...]:
-        found: list[Trust] = []
+    def _blocks(self, section: str) -> Iterator[Block[Any]]:
+        """Yield the blocks of all files that say something of roles."""
         for file in self.files:
-            for index, data in enumerate(file.data.end_users):
-                at = Defined(file, ("end_users", index), data)
-                roles = self._of_list(at, data.roles, "roles")
-                found.append(read_trust(data, roles, found, self._teller(at)))
-        return tuple(found)
+            for index, data in enumerate(getattr(file.data, section)):
+                at = Defined(file, (section, index), data)
+                yield Block(data, self._of_list(at, data.roles, "roles"), self._teller(at))
 
     def _check_trusts(self, trusts: tuple[Trust, ...]) -> None:
         """Complain of budgets that count by names that nobody says."""

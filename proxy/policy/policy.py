@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from proxy.terms.mask import How
     from proxy.terms.principal import Principal
     from proxy.terms.schema_map import SchemaMap
+    from proxy.terms.working_hours import WorkingHours
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,7 @@ class Policy:
     patterns: tuple[str, ...] = ()
     masks: tuple[Rule, ...] = ()
     trusts: tuple[Trust, ...] = ()  # whose word of for whom they act is believed
+    working_hours: tuple[WorkingHours, ...] = ()
     asks_for_whom: bool = False  # some condition asks for whom a statement is
 
     @property
@@ -107,6 +109,11 @@ class Policy:
             if principal.role in trust.roles and trust.takes(principal.address):
                 return trust
         return None
+
+    def is_off_hours(self, role: str, wall: float) -> bool:
+        """Whether a role does not work at a moment, in seconds since 1970."""
+        own = [one for one in self.working_hours if role in one.roles]
+        return bool(own) and not any(one.covers(wall) for one in own)
 
     @property
     def named_roles(self) -> frozenset[str]:

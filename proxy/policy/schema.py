@@ -5,7 +5,7 @@ Values are checked here one by one; what needs the other files (lists, rule ids)
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
@@ -31,6 +31,7 @@ ClassName = Literal["none", "key", "quasi", "identity", "health"]
 ConditionData = Annotated[Any, WithJsonSchema({_MARK: True})]
 Weight = Annotated[int, Field(ge=0, le=100)]
 GroupingName = Literal["role", "address", "certificate", "end_user", "application", "relation"]
+DayName = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 CommentKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.~-]{1,63}$")]
 SettingName = Annotated[
     str, Field(pattern=r"^(application_name|[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)+)$")
@@ -165,6 +166,16 @@ class EndUsersData(Strict):
     why: Text
 
 
+class WorkingHoursData(Strict):
+    """When roles work: at other times the fact ``off_hours`` holds for them."""
+
+    roles: list[Text] | ListName
+    days: list[DayName] = Field(default=[*get_args(DayName)], min_length=1)
+    hours: Annotated[str, Field(pattern=r"^[0-9]{2}:[0-9]{2}-[0-9]{2}:[0-9]{2}$")]
+    time_zone: Text
+    why: Text
+
+
 class ThresholdsData(Strict):
     """From which score on a statement is flagged, and refused."""
 
@@ -221,6 +232,7 @@ class RuleFile(Strict):
     exceptions: list[ExceptionData] = Field(default_factory=list)
     overrides: dict[Id, OverrideData] = Field(default_factory=dict)
     end_users: list[EndUsersData] = Field(default_factory=list)
+    working_hours: list[WorkingHoursData] = Field(default_factory=list)
     thresholds: ThresholdsData | None = None
     schema_map: SchemaMapData | None = None
     patterns: list[Text] = Field(default_factory=list)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from proxy.errors import WireError
 from proxy.session.commands import Masked, Released
+from proxy.session.noticing import note_received
 from proxy.session.pending import (
     BindPending,
     ExecutePending,
@@ -119,6 +120,8 @@ class Completions:
         if result.mask is not None and result.mask.masker is not None:
             counts = result.mask.masker.take_counts()
             self._state.out += [Masked(how, count) for how, count in counts.items()]
+        if rows and not result.plan.is_free:
+            note_received(self._state, rows)
 
     def _take_effect(self, facts: StatementFacts, portal: Portal | None) -> None:
         state = self._state

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from proxy import accel
+from proxy.meter.habits import HABITS_BYTES, Habits
 from proxy.session.admission import Admission
 from proxy.session.catalog_book import CatalogBook
 from proxy.session.order_book import OrderBook
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 _JUDGEMENTS_BYTES: Final = 16 * 1024 * 1024
 _WALKS_BYTES: Final = 64 * 1024 * 1024  # of 100 principals that all walk; most take little
+_HABITS_BYTES: Final = 256 * 1024 * 1024  # of 400 principals at most; most take little
 _PLANS_BYTES: Final = 16 * 1024 * 1024
 _BOOKS_BYTES: Final = 256 * 1024 * 1024
 
@@ -62,6 +64,8 @@ class Context:
         orders: work orders that are in force.
         judgements: by principal, shape of the facts and row bound.
         walks: through tables, by principal.
+        habits: of principals, learned as long as the process runs.
+        wall: seconds since 1970, for working hours; None: nobody knows, and none are kept.
         known_names: that principals have given and were believed, by principal.
         plan_seconds: how long a plan is believed; 0: the planner is never asked.
         plans: (plan, when) by reader, catalog, and text or shape of the facts.
@@ -91,6 +95,10 @@ class Context:
         default_factory=lambda: TwoGenerations(_JUDGEMENTS_BYTES)
     )
     walks: TwoGenerations[str, Walks] = field(default_factory=lambda: TwoGenerations(_WALKS_BYTES))
+    habits: TwoGenerations[str, Habits] = field(
+        default_factory=lambda: TwoGenerations(_HABITS_BYTES)
+    )
+    wall: Callable[[], float] | None = None
     known_names: dict[str, KnownNames] = field(default_factory=dict)
     plan_seconds: float = 0.0
     plans: TwoGenerations[Hashable, tuple[Plan | None, float]] = field(
@@ -121,6 +129,14 @@ class Context:
         self.lane_books = TwoGenerations(_BOOKS_BYTES)
         self.judgements = TwoGenerations(_JUDGEMENTS_BYTES)
         self.ledger.forget_policy()
+
+    def habits_of(self, key: str, now: float) -> Habits:
+        """Return what is known of how a principal works."""
+        found = self.habits.get(key)
+        if found is None:
+            found = Habits(now)
+            self.habits.put(key, found, HABITS_BYTES)
+        return found
 
     def new_id(self) -> str:
         """Return 12 hex digits for a session or a finding."""

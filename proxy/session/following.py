@@ -9,8 +9,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from proxy import accel
-from proxy.meter.walk import MAX_CONSTANTS, WALKS_BYTES, Walks
+from proxy.meter.walk import MAX_CONSTANTS, WALKS_BYTES, Walked, Walks
 from proxy.session.bound_keys import bound_text
+from proxy.session.noticing import notice
+from proxy.sql import reads_definitions
 from proxy.sql.steps import Use, steps_of
 from proxy.terms.column_class import ColumnClass
 from proxy.terms.facts import Parameter, StatementFacts
@@ -18,7 +20,7 @@ from proxy.terms.facts import Parameter, StatementFacts
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from proxy.meter.walk import Constant, Walked
+    from proxy.meter.walk import Constant
     from proxy.session.state import State
 
 _DISCLOSING: Final = frozenset({ColumnClass.IDENTITY, ColumnClass.UNKNOWN})
@@ -46,29 +48,43 @@ class Following:
             parameters: as bound.
             formats: of the parameters.
         """
-        if len(statements) != 1 or not _is_worth(statements[0]):
-            return list(statements)
-        (facts,) = statements
+        walked = catalog = Walked()
+        if len(statements) == 1:
+            facts, bound = statements[0], (parameters, formats)
+            if _is_worth(facts):
+                walked = self._walk(self._walks(), text, facts, bound)
+            elif reads_definitions(facts):
+                catalog = self._walk(self._walks("catalog "), text, facts, bound)
+        steps = catalog.steps if catalog.steps >= FEWEST_STEPS else 0
+        return [notice(self._state, _with(facts, walked), steps) for facts in statements]
+
+    def _walk(
+        self,
+        walks: Walks,
+        text: bytes,
+        facts: StatementFacts,
+        bound: tuple[Sequence[bytes | None], Sequence[int]],
+    ) -> Walked:
+        """Return how far a walk has come that this statement is part of."""
         try:
             decoded = text.decode()
         except UnicodeDecodeError:
             decoded = text.decode("latin-1")
         template = accel.cut_literals(decoded)
         if template is None:
-            return [facts]
+            return Walked()
         constants: list[Constant] = []
         for step in steps_of(decoded, template, MAX_CONSTANTS):
             value = step.value
             if isinstance(value, Parameter):
-                value = bound_text(value, parameters, formats)
+                value = bound_text(value, *bound)
             constants.append((value, step.use is Use.BEYOND))
-        walked = self._walks().take(facts.fingerprint, constants, _most(facts))
-        return [_with(facts, walked)]
+        return walks.take(facts.fingerprint, constants, _most(facts))
 
-    def _walks(self) -> Walks:
+    def _walks(self, what: str = "") -> Walks:
         state = self._state
         walks = state.context.walks
-        key = state.decisions.principal.key
+        key = what + state.decisions.principal.key
         found = walks.get(key)
         if found is None:
             found = Walks()

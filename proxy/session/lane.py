@@ -21,6 +21,7 @@ from proxy.session.results import plan_result
 from proxy.session.speaking import follow
 from proxy.session.state import ABORTED, IDLE
 from proxy.session.statements import Portal, Prepared, calls_code
+from proxy.sql import reads_definitions
 from proxy.sql.cache import TwoGenerations
 from proxy.terms.facts import Kind, StatementFacts
 from proxy.terms.finding import Action
@@ -249,7 +250,7 @@ def _is_everyday(facts: StatementFacts) -> bool:
         and not facts.reads_subjects
         and not (facts.changes_session or facts.changes_catalog or facts.stages)
         and not facts.side_doors
-        and not (facts.rolls_back_to or facts.settings)
+        and not (facts.rolls_back_to or facts.settings or reads_definitions(facts))
     )
 
 

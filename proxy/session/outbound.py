@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from proxy.errors import WireError
 from proxy.session.admission import TOO_MANY
 from proxy.session.commands import LoggedIn, LoginFailed, Refused, RegisterKey
+from proxy.session.noticing import note_error
 from proxy.session.pending import (
     BindPending,
     ClosePending,
@@ -189,6 +190,8 @@ class Outbound:
             return
         if state.followed is not None:
             state.followed.failed()
+        if state.cut is None and getattr(head, "refusal", None) is None:
+            note_error(state, fields.get("C"))
         state.to_frontend(self._answer_error(shape.raw, fields, head))
         match head:
             case None | SyncPending():

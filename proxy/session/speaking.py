@@ -12,6 +12,7 @@ from proxy import accel
 from proxy.errors import WireError
 from proxy.meter.known_names import KnownNames
 from proxy.session.bound_keys import bound_octets
+from proxy.session.noticing import note_new_name
 from proxy.session.pending import DescribePending, ExecutePending, QueryPending
 from proxy.sql.comments import NOTHING_SAID, said_in_comment
 from proxy.sql.text import TextError, decode_text
@@ -83,6 +84,8 @@ class Speaking:
         application = self._name(trust.application, said)
         state.naming = NAMED if user else UNNAMED
         known = self._known()
+        if user and not known.knows(user):
+            note_new_name(state)
         if (user and not known.admits(user, state.now)) or (
             application and not known.admits(f"\0{application}", state.now)
         ):

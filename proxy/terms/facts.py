@@ -13,6 +13,7 @@ from itertools import repeat
 from operator import attrgetter, call
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from proxy.terms.behaviour import USUAL, Behaviour
 from proxy.terms.column_class import ColumnClass
 from proxy.terms.unknown import UNKNOWN, Unknown
 
@@ -236,6 +237,7 @@ class StatementFacts:
     bound_keys: int | Unknown | None = None  # how many keys the arrays that were bound hold
     walk_steps: int = 0  # of a walk through a table by its principal that this one goes on with
     walked_subjects: int = 0  # whom that walk can have given at most
+    behaviour: Behaviour = USUAL  # of its principal
     names_subject: bool = (
         False  # a key or identity is compared with a constant: whose it is, is known
     )

@@ -93,6 +93,8 @@ def test_of_an_opaque_statement_only_what_was_seen_is_known() -> None:
         *("role", "database", "application_name", "address"),
         *("certificate", "certificate_name", "certificate_alternatives"),
         *("end_user", "application", "bound"),
+        *("catalog_steps", "catalog_templates", "wrong_statements", "new_template"),
+        *("burst", "off_hours", "new_end_users"),
     }
 
 

@@ -12,6 +12,7 @@ import yaml
 
 from proxy.policy import Policy, judge, load_policy
 from proxy.sql import Analyser, build_catalog
+from proxy.terms.behaviour import Behaviour
 from proxy.terms.facts import Kind, StatementFacts
 from proxy.terms.principal import Principal
 from tests.data.lab_catalog import LAB_RESULTS
@@ -28,6 +29,7 @@ class Step(NamedTuple):
     kind: str | None
     expect: dict[str, Any]
     facts: dict[str, Any]  # what other witnesses than the parsers found
+    behaviour: dict[str, Any]  # what came before
 
 
 def steps() -> list[tuple[str, Step]]:
@@ -42,6 +44,7 @@ def steps() -> list[tuple[str, Step]]:
                     step.get("kind"),
                     step["expect"],
                     step.get("facts", {}),
+                    step.get("behaviour", {}),
                 )
                 found.append((label, said))
     return found
@@ -65,7 +68,7 @@ def facts_of(step: Step) -> StatementFacts:
         return StatementFacts(Kind(step.kind))
     assert step.statement is not None
     (found,) = ANALYSER.analyse(step.statement.encode(), encoding="UTF8", catalog=LAB)
-    return replace(found, **step.facts)
+    return replace(found, **step.facts, behaviour=Behaviour(**step.behaviour))
 
 
 @pytest.mark.parametrize("step", [step for _, step in STEPS], ids=[label for label, _ in STEPS])
