@@ -9,6 +9,7 @@ Source: PostgreSQL documentation, "SET", "RESET", "DISCARD", "set_config"; ``guc
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -17,7 +18,7 @@ from proxy.terms.facts import Literal, Parameter, StatementFacts, TransactionSte
 from proxy.terms.unknown import UNKNOWN, Unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from proxy.terms.facts import SettingChange
 
@@ -60,6 +61,14 @@ class FollowedSettings:
         self._savepoints: list[tuple[str, _Values]] = []
         self._has_failed = False  # an error came since ReadyForQuery
         self._is_aborted = False  # the transaction is
+
+    def after(self, statements: Sequence[StatementFacts]) -> FollowedSettings:
+        """Return them as they will be behind these statements of one text."""
+        found = copy(self)
+        found._savepoints = list(self._savepoints)  # noqa: SLF001 - of its own class
+        for facts in statements:
+            found.take(facts, lambda _: UNKNOWN)
+        return found
 
     def value(self, name: str) -> str:
         """Return what a setting is; '' if it is not known."""

@@ -23,6 +23,7 @@ from proxy.terms.unknown import UNKNOWN, Unknown
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from proxy.session.followed_settings import FollowedSettings
     from proxy.session.names import Names
     from proxy.session.pending import Pending
     from proxy.session.state import State
@@ -44,8 +45,12 @@ class Speaking:
 
     def ahead(self, text: bytes, statements: Sequence[StatementFacts] = ()) -> None:
         """Find out for whom the statements of a text are that is about to be sent."""
-        if self._state.trust is not None:
-            self._speak(text, self._cursors(statements, ahead=True))
+        followed = self._state.followed
+        if self._state.trust is None:
+            return
+        if followed is not None and len(statements) > 1:  # what the first sets, the next is for
+            followed = followed.after(statements[: _last_about_subjects(statements)])
+        self._speak(text, self._cursors(statements, ahead=True), followed)
 
     def now(self, head: Pending) -> None:
         """Find out for whom the statement is that the backend carries out now."""
@@ -54,11 +59,12 @@ class Speaking:
         match head:
             case QueryPending(text=text, statements=statements, index=index):
                 running = statements[index : index + 1]
-                self._speak(text, self._cursors(running, ahead=False))
+                self._speak(text, self._cursors(running, ahead=False), self._state.followed)
             case ExecutePending(name=name) | DescribePending(kind="P", name=name):
                 portal = self._state.registry.portals.get(name)
                 if portal is not None:
-                    self._speak(portal.text, self._cursors([portal.facts], ahead=False))
+                    cursors = self._cursors([portal.facts], ahead=False)
+                    self._speak(portal.text, cursors, self._state.followed)
             case _:
                 pass
 
@@ -73,15 +79,17 @@ class Speaking:
                     found.append(portal.text or portal.facts.text.encode())
         return found
 
-    def _speak(self, text: bytes, cursors: Sequence[bytes]) -> None:
+    def _speak(
+        self, text: bytes, cursors: Sequence[bytes], followed: FollowedSettings | None
+    ) -> None:
         state = self._state
         trust = state.trust
         assert trust is not None
         said = self._said(text) if trust.reads_comments else NOTHING_SAID
         if trust.reads_comments and not said and len(cursors) == 1:
             said = self._said(cursors[0])
-        user = self._name(trust.end_user, said)
-        application = self._name(trust.application, said)
+        user = _name(trust.end_user, said, followed)
+        application = _name(trust.application, said, followed)
         state.naming = NAMED if user else UNNAMED
         known = self._known()
         if user and not known.knows(user):
@@ -92,14 +100,6 @@ class Speaking:
             user, application, state.naming = "", "", TOO_MANY
         if (user, application) != (state.behalf.end_user, state.behalf.application):
             state.act_for(Behalf(user, application))
-
-    def _name(self, source: Source | None, said: Mapping[str, str]) -> str:
-        state = self._state
-        if source is None:
-            return ""
-        if source.kind is SourceKind.COMMENT:
-            return usable_name(said.get(source.name, ""))
-        return "" if state.followed is None else state.followed.value(source.name)
 
     def _said(self, text: bytes) -> Mapping[str, str]:
         if self._last[0] != text:
@@ -118,6 +118,20 @@ class Speaking:
         if known is None:
             known = book[key] = KnownNames()
         return known
+
+
+def _name(source: Source | None, said: Mapping[str, str], followed: FollowedSettings | None) -> str:
+    if source is None:
+        return ""
+    if source.kind is SourceKind.COMMENT:
+        return usable_name(said.get(source.name, ""))
+    return "" if followed is None else followed.value(source.name)
+
+
+def _last_about_subjects(statements: Sequence[StatementFacts]) -> int:
+    """Return which of these statements is the last about subjects; all others follow none."""
+    about = (index for index, facts in enumerate(statements) if facts.reads_subjects)
+    return max(about, default=len(statements))
 
 
 def follow(state: State, ran: StatementFacts, portal: Portal | None) -> None:
