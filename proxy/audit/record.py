@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from proxy.audit.redact import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from proxy.terms.budget import Measure, Method
     from proxy.terms.finding import Action, Finding, Mode
@@ -33,6 +33,7 @@ class RecordKind(StrEnum):
     CUT = "cut"
     CONNECTION = "connection"
     SCHEMA_DRIFT = "schema_drift"  # the database does not fit the schema map
+    ORDER = "order"  # a work order has ended
     INTERNAL_ERROR = "internal_error"
 
 
@@ -73,6 +74,7 @@ class AuditRecord:
     relations: tuple[Relation, ...] = ()
     charge: Charged | None = None
     detail: str = ""  # of a connection or an internal error; redacted
+    report: Mapping[str, object] | None = None  # of a work order; holds no value of a subject
 
     @property
     def score(self) -> int:
@@ -86,7 +88,7 @@ class AuditRecord:
         out. Escaped to ASCII: no text can look like another line.
         """
         charge = self.charge
-        record = {
+        record: dict[str, object] = {
             "schema_version": SCHEMA_VERSION,
             "at": timestamp(self.at),
             "finding_id": self.finding_id,
@@ -105,6 +107,8 @@ class AuditRecord:
             "policy": self.policy,
             "detail": redact(self.detail),
         }
+        if self.report is not None:
+            record["report"] = self.report
         return json.dumps(record, ensure_ascii=True, separators=(",", ":")) + "\n"
 
 

@@ -94,7 +94,34 @@ def list_verb(
     raise typer.Exit(list_orders(options, as_json=as_json))
 
 
-@order_app.command("report", help="Tell what an order allowed, what was used, and how it ended.")
+@order_app.command(
+    "report",
+    short_help="Tell what an order allowed, who used it, and what was refused.",
+    epilog="Example:\n\n\b\n  vigie order report WO-20261125-0123abcd"
+    " --audit /var/log/vigie/audit.jsonl",
+)
+def report_verb(
+    order: OrderId,
+    *,
+    audit: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The audit log; else audit.path.")
+    ] = None,
+    folder: Folder = None,
+    public_key: PublicKey = None,
+    state: State = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Tell what an order allowed, what was used, by whom and when, and how it ended.
+
+    Its uses, and what its roles were refused while it was in force, are read from the audit log.
+    """
+    from proxy.cli.orders import report_order
+
+    options = _options(config, folder, public_key, state)
+    raise typer.Exit(report_order(options, order, audit, as_json=as_json))
+
+
 @order_app.command("show")
 def show_verb(
     order: OrderId,

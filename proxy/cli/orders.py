@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from proxy.audit.order_trail import OrderTrail
 from proxy.cli.columns import write_columns
 from proxy.errors import ConfigurationError
 from proxy.meter.ledger import tally_name
@@ -139,18 +140,58 @@ def list_orders(options: Options, *, as_json: bool) -> int:
 
 def show_order(options: Options, order_id: str, *, as_json: bool) -> int:
     """Write one order in full, with its state and what was used of it."""
+    one, used = _one(options, order_id)
+    document = _as_json(one, used)
+    if as_json:
+        _write_json(document)
+    else:
+        _write_order(document)
+    return 0
+
+
+def report_order(options: Options, order_id: str, audit: Path | None, *, as_json: bool) -> int:
+    """Write one order with who used it and what was refused, as far as the audit log tells."""
+    one, used = _one(options, order_id)
+    path = audit or _settings(options).audit.path
+    if path is None:
+        sys.stderr.write("audit.path: is not set, so who used it is not told; see --audit\n")
+        return show_order(options, order_id, as_json=as_json)
+    trail = OrderTrail(one.order)
+    try:
+        with path.open(encoding="utf-8", errors="replace") as lines:
+            trail.read(lines)
+    except OSError as error:
+        raise ConfigurationError([f"{path}: cannot be read: {error.strerror}"]) from None
+    document, told = _as_json(one, used), trail.told()
+    if as_json:
+        _write_json({**document, **told})
+        return 0
+    _write_order(document)
+    sys.stdout.write(f"{'statements':<10} {told['statements']}\n")
+    for times in told["used_by"]:
+        sys.stdout.write(f"{'used':<10} {_times(times)} by {times['who']}\n")
+    for times in told["refused"]:
+        sys.stdout.write(f"{'refused':<10} {_times(times)} to {times['who']}: {times['why']}\n")
+    return 0
+
+
+def _one(options: Options, order_id: str) -> tuple[FoundOrder, dict[str, int]]:
     found, used = _read(options)
     one = next((one for one in found if one.order.id == order_id), None)
     if one is None:
         raise ConfigurationError([f"order {order_id}: is not in the folder, see vigie order list"])
-    document = _as_json(one, used)
-    if as_json:
-        _write_json(document)
-        return 0
+    return one, used
+
+
+def _write_order(document: dict[str, Any]) -> None:
     for name, value in document.items():
         shown = ", ".join(value) if isinstance(value, list) else value
         sys.stdout.write(f"{name:<10} {'-' if shown is None else shown}\n")
-    return 0
+
+
+def _times(times: dict[str, Any]) -> str:
+    first, last = times["first"][:19], times["last"][:19]
+    return f"{times['count']} times, {first} to {last} UTC,"
 
 
 def _settings(options: Options) -> Settings:

@@ -109,7 +109,7 @@ async def _serve(settings: Settings, policy: Policy, reread: Reread) -> None:
         loop = asyncio.get_running_loop()
         keeping = loop.create_task(keeper.run())
         context = surroundings.context
-        watch = OrderWatch(settings.orders, context.orders, context.ledger)
+        watch = OrderWatch(settings.orders, context, sinks)
         watching = loop.create_task(watch.run())
         stack.callback(watching.cancel)
         stack.callback(keeping.cancel)

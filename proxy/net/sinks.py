@@ -16,6 +16,7 @@ from proxy.terms.budget import Method
 from proxy.terms.finding import Action
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from proxy.accel.lane_state import LaneCounts
@@ -76,6 +77,7 @@ class Sinks:
         self._compactions_told = 0
         self._returns_told = 0
         self._told: Counter[str] = Counter()  # charged units that were counted
+        self.listeners: list[Callable[[AuditRecord], None]] = []  # told of each record
 
     def take(self, command: c.Command) -> None:
         """Count it, write it, or log it."""
@@ -164,6 +166,8 @@ class Sinks:
         return [f"audit log cannot be written: {failing}"] if failing else []
 
     def _write(self, record: AuditRecord) -> None:
+        for listener in self.listeners:
+            listener(record)
         for finding in record.findings:
             if record.kind in _COUNTED_HERE:
                 self.metrics.finding(finding, record.verdict)

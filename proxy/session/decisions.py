@@ -15,7 +15,7 @@ from proxy.session.refusal import Refusal, by_budget, by_error, by_finding, by_s
 from proxy.terms.budget import Method
 from proxy.terms.facts import Kind, StatementFacts
 from proxy.terms.finding import Action, Finding, Judgement, Severity
-from proxy.terms.order import ORDER_RULE
+from proxy.terms.order import ORDER_RULE, order_title
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -285,7 +285,7 @@ def _of_drift(drift: Drift) -> Finding:
 def _of_order(order: WorkOrder) -> Finding:
     return Finding(
         ORDER_RULE,
-        f"Work order {order.id}",  # nothing else in a record is told as it is
+        order_title(order.id),
         Severity.INFO,
         Action.ALLOW,
         0,

@@ -16,6 +16,11 @@ ORDER_RULE: Final = "EX290"
 _KEPT_SECONDS: Final = 31 * 86400  # that its usage can be shown after its end
 
 
+def order_title(order_id: str) -> str:
+    """Return the title of a finding that names an order: nothing else in a record is told as is."""
+    return f"Work order {order_id}"
+
+
 @dataclass(frozen=True, slots=True)
 class Dates:
     """Which rows: those whose ``column`` is from ``begin`` on and before ``end``."""
@@ -48,7 +53,7 @@ class WorkOrder:
         """What counts its use: over its whole life, however long."""
         return Budget(
             id=self.id,
-            title=f"Work order {self.id}",
+            title=order_title(self.id),
             measure=Measure.SUBJECTS,
             roles=self.roles,
             window_seconds=int(self.ends - self.begins) + _KEPT_SECONDS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import TYPE_CHECKING
 
@@ -73,5 +74,25 @@ def test_an_announced_export(
         with pytest.raises(psycopg.Error, match="query refused"):
             copied(lab, tap.port, WIDER)
 
+    options = ("--folder", str(folder), "--public-key", str(tmp_path / "pub"))
+    assert main(["order", "revoke", order_id, *options[:2], "--by", "B", "--why", "done"]) == 0
+    while '"kind":"order"' not in process.audit.read_text():
+        assert time.monotonic() < deadline + 30, process.log
+        time.sleep(0.05)
+    (ended,) = (
+        json.loads(line)["report"]
+        for line in process.audit.read_text().splitlines()
+        if '"kind":"order"' in line
+    )
+    capsys.readouterr()
+    told = ("--audit", str(process.audit), "--state", str(tmp_path / "state.sqlite"), "--json")
+    assert main(["order", "report", order_id, *options, *told]) == 0
+    report = json.loads(capsys.readouterr().out)
+
+    assert ended["used_subjects"] == received
+    assert ended["ended"] == "revoked by B: done"
+    assert ended["used_by"] == report["used_by"]
+    assert [one["who"].partition("@")[0] for one in ended["used_by"]] == ["export_job"]
+    assert any("EX106" in one["why"] for one in ended["refused"])
     assert received == min(subjects, lab.patients)
     assert f'"title":"Work order {order_id}"' in process.audit.read_text()
