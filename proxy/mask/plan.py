@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from proxy.mask.rows import RowMasker
 from proxy.mask.values import Kind, Masker, masker_of
 from proxy.terms.column_class import ColumnClass
+from proxy.terms.facts import CopyFormat
 from proxy.terms.mask import How, strictest
 from proxy.terms.unknown import UNKNOWN
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from proxy.sql.catalog import Catalog
-    from proxy.terms.facts import CopyFormat, StatementFacts
+    from proxy.terms.facts import StatementFacts
     from proxy.terms.mask import Masking
     from proxy.wire.backend import ResultColumn
 
@@ -48,7 +49,7 @@ def plan_mask(
     *,
     codec: str | None,
     secret: bytes,
-    copy_format: CopyFormat | None = None,
+    copies: bool = False,
 ) -> MaskPlan:
     """Return how a result is masked.
 
@@ -59,7 +60,7 @@ def plan_mask(
         catalog: for the origin of columns.
         codec: of ``client_encoding``; None: it is none that can be read.
         secret: key of the hashes.
-        copy_format: for COPY.
+        copies: it is a COPY.
 
     Errors: none.
     """
@@ -77,7 +78,7 @@ def plan_mask(
         type_oid = column.type_oid
         if output is not UNKNOWN and known:
             classes |= output[index].classes
-            if copy_format is not None and len(output[index].sources) != 1:
+            if copies and len(output[index].sources) != 1:
                 type_oid = _NO_TYPE  # the catalog does not tell it
         if ColumnClass.UNKNOWN in classes:
             return MaskPlan(rule, obstacle=f"gives column {index + 1}, whose source is not known")
@@ -94,7 +95,9 @@ def plan_mask(
     if not maskers:
         return MaskPlan(rule, tuple(hows))
     names = [column.name.encode(codec or "ascii", "replace") for column in columns]
-    return MaskPlan(rule, tuple(hows), masker=RowMasker(maskers, names, copy_format))
+    copy_format = (facts.copy_format or CopyFormat.OTHER) if copies else None
+    rows = RowMasker(maskers, names, copy_format, has_header=copies and facts.copy_header)
+    return MaskPlan(rule, tuple(hows), masker=rows)
 
 
 def _stored(column: ResultColumn, catalog: Catalog | None) -> Iterable[ColumnClass]:

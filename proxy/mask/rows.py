@@ -51,6 +51,8 @@ class RowMasker:
         maskers: by index of the column, with how each masks.
         names: of all columns, in order, as COPY writes them with HEADER.
         copy_format: of CopyData; None: the rows are DataRow.
+        has_header: COPY begins with a line of names. A later line of names is a row: who chose the
+            names would learn from it whether a value is one of them.
 
     ``counts`` has the values that were masked since it was last taken.
     """
@@ -60,12 +62,15 @@ class RowMasker:
         maskers: Mapping[int, tuple[How, Masker]],
         names: Sequence[bytes],
         copy_format: CopyFormat | None = None,
+        *,
+        has_header: bool = False,
     ) -> None:
         self.counts: Counter[How] = Counter()
         self._maskers = tuple((index, how, one) for index, (how, one) in sorted(maskers.items()))
         self._count = len(names)
         self._names = list(names)
         self._copy_format = copy_format
+        self._awaits_header = has_header
 
     def take_counts(self) -> dict[How, int]:
         """Return how many values were masked since the last time."""
@@ -106,6 +111,10 @@ class RowMasker:
             parts += (_NULL,) if value is None else (_INT32.pack(len(value)), value)
         return b"".join(parts)
 
+    def _is_header(self, values: Sequence[bytes | None]) -> bool:
+        awaits, self._awaits_header = self._awaits_header, False
+        return awaits and list(values) == self._names
+
     def _check(self, count: int) -> None:
         if count != self._count:
             raise MaskError(f"a row has {count} values, expected {self._count}")
@@ -126,8 +135,8 @@ class RowMasker:
             raise MaskError("a row of COPY without its end")
         values = data[:-1].split(b"\t")
         self._check(len(values))
-        if values == self._names:
-            return data  # the line of HEADER
+        if self._is_header(values):
+            return data
         for index, how, masker in self._maskers:
             if values[index] == b"\\N":
                 continue
@@ -151,8 +160,8 @@ class RowMasker:
         if not data.endswith(b"\n"):
             raise MaskError("a row of COPY without its end")
         self._check(len(values))
-        if values == self._names:
-            return data  # the line of HEADER
+        if self._is_header(values):
+            return data
         for index, how, masker in self._maskers:
             value = values[index]
             if value is not None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from proxy.session.refusal import Refusal
     from proxy.session.results import Result
     from proxy.session.state import State
-    from proxy.terms.facts import CopyFormat, StatementFacts
+    from proxy.terms.facts import StatementFacts
     from proxy.wire.backend import ResultColumn
     from proxy.wire.frames import Frame, Run
 
@@ -32,9 +32,10 @@ class Masks:
         self,
         facts: StatementFacts,
         columns: Sequence[ResultColumn],
-        copy_format: CopyFormat | None = None,
+        *,
+        copies: bool = False,
     ) -> MaskPlan | None:
-        """Return how a result of these columns is masked; None: it is not."""
+        """Return how a result of these columns is masked; None: it is not. ``copies``: by COPY."""
         state = self._state
         masking = state.decisions.masking_of(facts)
         if masking is None:
@@ -46,7 +47,7 @@ class Masks:
             state.catalog,
             codec=codec_of(state.encoding),
             secret=state.context.secret,
-            copy_format=copy_format,
+            copies=copies,
         )
 
     def undescribed(self, facts: StatementFacts) -> MaskPlan | None:

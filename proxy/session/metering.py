@@ -19,7 +19,7 @@ from proxy.session.pending import (
 )
 from proxy.session.refusal import Refusal, by_error
 from proxy.session.results import Result, copied_columns, plan_result
-from proxy.terms.facts import CopyFormat, Kind, StatementFacts
+from proxy.terms.facts import Kind, StatementFacts
 from proxy.terms.finding import Action
 from proxy.wire.backend import decode_row_description
 from proxy.wire.frames import Frame, Piece, Run
@@ -88,7 +88,7 @@ class Metering:
             head.result = self._undescribed(facts)
             return
         columns = copied_columns(facts, state.catalog)
-        mask = self.masks.plan(facts, columns, facts.copy_format or CopyFormat.OTHER)
+        mask = self.masks.plan(facts, columns, copies=True)
         masked = () if mask is None else mask.hows
         plan = plan_result(facts, columns, state.catalog, named_keys(facts), masked)
         head.result = Result(

@@ -213,6 +213,7 @@ def _facts(
         transaction=outline.transaction,
         savepoint=outline.savepoint,
         copy_format=outline.copy_format,
+        copy_header=outline.copy_header,
         spans=_spans(encoded, start, len(own), reading),
     )
 

@@ -248,6 +248,7 @@ class StatementFacts:
     transaction: TransactionStep | None = None
     savepoint: str = ""  # that it makes, releases or rolls back to
     copy_format: CopyFormat | None = None  # of COPY to the frontend
+    copy_header: bool = False  # it begins with a line of names, for sure
     disagreements: tuple[Disagreement, ...] = ()
     spans: tuple[tuple[int, int, str], ...] = field(default=())  # (start, end, fact) in ``text``
     # The same for facts that differ in nothing but text, values of keys and row bound; None: for

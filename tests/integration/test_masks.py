@@ -188,6 +188,23 @@ def test_copy(
         assert name.encode() not in octets
 
 
+@pytest.mark.parametrize("options", ["", "(format csv)", "(format csv, header)"])
+def test_names_of_ones_own_choice_are_no_guess(
+    lab: Lab, masking: VigieProcess, stored: dict[int, tuple[str, str, date]], options: str
+) -> None:
+    """A column that is called as the value in it is masked as any other."""
+    nir = stored[1][0]
+    copy = f"""copy (select nir "{nir}" from lab.patient where id = 1) to stdout {options}"""
+    with (
+        lab.connect(WHOLE, masking.port) as connection,
+        connection.cursor().copy(copy.encode()) as rows,
+    ):
+        found = b"".join(bytes(block) for block in rows)
+
+    assert found.count(nir.encode()) == ("header" in options)
+    assert b"***" in found
+
+
 def test_cursors_and_portals_in_slices(lab: Lab, masking: VigieProcess) -> None:
     """FETCH from a cursor, a binary one, EXECUTE, and a portal some rows at a time."""
     with lab.connect(WHOLE, masking.port) as connection:

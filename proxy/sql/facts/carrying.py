@@ -51,7 +51,22 @@ def read_copy(reading: Reading, body: Node) -> Outline:
         outline.output = ()
     else:
         outline.copy_format = _copy_format(body.get("options", ()))
+        outline.copy_header = _has_header(body.get("options", ()))
     return outline
+
+
+def _has_header(options: Iterable[Node]) -> bool:
+    """Whether the first line is one of names for sure."""
+    for option in options:
+        element: Node = option.get("DefElem", {})
+        if element.get("defname") == "header":
+            argument = element.get("arg")
+            if argument is None:
+                return True
+            _, body = unwrap(argument)
+            value = body.get("sval", body.get("boolval", body.get("ival")))
+            return str(value).lower() in {"true", "on", "1"}
+    return False
 
 
 def _copy_format(options: Iterable[Node]) -> CopyFormat:

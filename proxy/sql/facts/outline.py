@@ -48,6 +48,7 @@ class Outline:
     transaction: TransactionStep | None = None
     savepoint: str = ""
     copy_format: CopyFormat | None = None
+    copy_header: bool = False
 
 
 def read_as(reading: Reading, node: Node, kind: Kind) -> Outline:
