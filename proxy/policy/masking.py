@@ -38,6 +38,7 @@ _BLIND: Final = {
     Kind.REPLICATION: "is a replication",
     Kind.EXPLAIN_ANALYZE: "EXPLAIN ANALYZE shows sizes and numbers of rows",
 }
+_MAKES: Final = frozenset({Kind.DDL, Kind.CREATE_TABLE_AS, Kind.CREATE_VIEW})
 _DOORS: Final = frozenset(SideDoor) - {SideDoor.SESSION_IDENTITY, SideDoor.LEXER_SETTING}
 
 
@@ -93,7 +94,8 @@ def _obstacle(
     """Return why the result cannot be masked safely; None: it can."""
     if facts.kind in _BLIND and (facts.kind is not Kind.EXPLAIN_ANALYZE or facts.reads_subjects):
         return f"{_BLIND[facts.kind]}, and masked columns may be in it"
-    if facts.kind is Kind.DDL and not facts.creates:
+    makes = facts.kind in _MAKES and bool(facts.creates)
+    if facts.changes_catalog and not makes and facts.kind is not Kind.GRANT:
         return "changes a relation, and masked columns may be in it"
     doors = facts.side_doors & _DOORS
     if doors:

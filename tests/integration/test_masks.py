@@ -302,7 +302,9 @@ REFUSED = """
     explain analyze select id from lab.patient where id = 1
     explain select id from lab.patient where last_name = 'X'
     update lab.patient set mutuelle = last_name where id = 1
-    do $$ begin perform 1; end $$
+    do $$ begin perform last_name from lab.patient where id = 1; end $$
+    do $$ begin raise notice '%', (select last_name from lab.patient where id = 1); end $$
+    alter table lab.patient rename column last_name to harmless
     create function pg_temp.f() returns text language sql as 'select last_name from lab.patient'
     with x as (select id, last_name n from lab.patient where id = 1) select id from x where n = 'X'
     select a.id from lab.patient a natural join lab.patient b where a.id = 1

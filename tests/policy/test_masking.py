@@ -95,7 +95,8 @@ def test_columns_by_class() -> None:
         StatementFacts(Kind.FUNCTION_CALL),
         StatementFacts(Kind.CREATE_CODE),
         StatementFacts(Kind.REPLICATION),
-        StatementFacts(Kind.DDL),
+        StatementFacts(Kind.DDL, changes_catalog=True),
+        StatementFacts(Kind.CALL, changes_catalog=True, creates=PATIENT),
         StatementFacts(Kind.DO, opaque="DO block"),
     ],
 )
@@ -116,7 +117,8 @@ def test_what_cannot_be_masked_is_refused(found: StatementFacts) -> None:
     [
         StatementFacts(Kind.SELECT),
         StatementFacts(Kind.TRANSACTION),
-        StatementFacts(Kind.DDL, creates=PATIENT),
+        StatementFacts(Kind.DDL, creates=PATIENT, changes_catalog=True),
+        StatementFacts(Kind.GRANT, changes_catalog=True),
         facts(column(ID), used_classes=frozenset({ID})),
         facts(column(HEALTH, Provenance.FOLDED)),
         facts(column(IDENTITY, Provenance.NONE)),

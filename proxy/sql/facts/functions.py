@@ -54,6 +54,7 @@ def note_function(
     if found.unmapped:
         found = _read(reading, found.unmapped, call)
     if found.called is not None:
+        reading.use(found.called.value, *(one.value for one in found.called.columns or ()))
         return found
     if found.mapped is not None:
         reading.subject_functions.add(label)

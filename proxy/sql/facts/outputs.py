@@ -64,6 +64,7 @@ def value_of(reading: Reading, node: Node | None, scope: Scope) -> Value:
             return _call(reading, body, scope)
         case _ if kind in {FIXED_VALUE, ROW_VALUE}:
             held: Value = body["value"]
+            reading.use(held)
             return held
         case "SubLink":
             return _sublink(reading, body, scope)

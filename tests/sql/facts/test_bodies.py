@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from proxy.sql import Analyser, build_catalog
+from proxy.terms.column_class import ColumnClass
 from proxy.terms.facts import Provenance, SideDoor
 from proxy.terms.relation import Relation
 from proxy.terms.unknown import UNKNOWN
@@ -254,3 +255,32 @@ def test_a_block_that_touches_nobody_is_not_opaque(
 ) -> None:
     """It can show what it reads by messages alone, so it may read nobody."""
     assert (facts(f"do $$ {body} $$").opaque is not None) == opaque
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select * from lab.by_id(7)",
+        "select lab.nir_of(7)",
+        "select id from patient where id = 7 and lab.nir_of(7) = '1'",
+        "select 1 where lab.shadowed('1') is not null",
+        "select a from lab.everybody()",
+        "select lab.calls(7)",
+        "select * from lab.p_by_id(7)",
+        "select 1 from patient where lab.p_into(7) = 'x'",
+        "select count(*) from lab.p_two('1')",
+        "select lab.p_gathers()",
+        "select lab.p_spells(7)",
+        "select * from lab.p_mixes(7)",
+        "select * from lab.p_executes(7)",
+        "select lab.p_folds(7)",
+        "select lab.discards()",
+    ],
+)
+def test_what_a_body_does_with_identities_is_a_use(
+    facts: Callable[[str], StatementFacts], sql: str
+) -> None:
+    """Compared, put into a variable or given: a mask would have to be in the body."""
+    found = facts(sql)
+
+    assert ColumnClass.IDENTITY in found.used_classes or found.unknown_functions
