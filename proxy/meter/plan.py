@@ -113,6 +113,8 @@ def plan_charge(
         masked: how each column is masked; none of them: nothing is. What is charged is the row as
             it is before that.
     """
+    if facts.nobody_in_reach and not facts.unknown_relations:
+        return FREE  # columns of a relation made within the transaction have no origin yet
     if facts.opaque is not None or (not columns and facts.output != ()):
         return FREE if facts.nobody_in_reach else BY_BYTES
     seen = [_see(facts, columns, index, catalog) for index in range(len(columns))]

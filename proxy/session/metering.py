@@ -146,7 +146,8 @@ class Metering:
         """Return the result of what nobody described: it may give anything."""
         state = self._state
         mask = self.masks.undescribed(facts)
-        return Result(state.context, state.account, BY_BYTES, mask=mask)
+        plan = FREE if facts.nobody_in_reach else BY_BYTES
+        return Result(state.context, state.account, plan, mask=mask)
 
     def _result(self, plan: ChargePlan) -> Result:
         return Result(self._state.context, self._state.account, plan)
@@ -341,16 +342,18 @@ class Metering:
                 return self._names.resolve_now(statements[index])
             case ExecutePending(name=name):
                 portal = self._state.registry.portals.get(name)
-                return _UNKNOWN if portal is None else self._facts_of(portal)
+                return self._unknown() if portal is None else self._facts_of(portal)
             case FunctionPending(refusal=None):
-                return _UNKNOWN
+                return self._unknown()
             case QueryPending(refusal=None, text=text) if text:
-                return _UNKNOWN
+                return self._unknown()
             case _:
                 return _NOBODY
 
     def _facts_of(self, portal: Portal) -> StatementFacts:
         return self._names.resolve_now(portal.facts)
 
-
-_UNKNOWN = StatementFacts(Kind.OPAQUE, opaque="what runs is not known")
+    def _unknown(self) -> StatementFacts:
+        catalog = self._state.catalog
+        nobody = catalog is not None and catalog.holds_nobody
+        return StatementFacts(Kind.OPAQUE, opaque="what runs is not known", nobody_in_reach=nobody)

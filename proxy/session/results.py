@@ -133,7 +133,7 @@ def plan_result(
 
     A result of a statement that has none is another one's (a rule of the database added it).
     """
-    if not facts.returns_rows and facts.opaque is None:
+    if not (facts.returns_rows or facts.nobody_in_reach) and facts.opaque is None:
         return BY_BYTES if any(one.table_oid for one in columns) or columns else FREE
     return plan_charge(facts, columns, catalog, fixed, masked)
 

@@ -257,7 +257,7 @@ class State:
         if not is_same or tainted is not seen.tainted or touched != seen.touched:
             made = None
             if base is not None:
-                made = base.with_tainted(tainted | touched).with_fresh(dict(fresh))
+                made = base.with_changes(tainted | touched, dict(fresh))
                 made = made.with_search_path(self.path)
                 if self.changed_code:
                     made = made.without_bodies()

@@ -192,6 +192,16 @@ class Catalog:
             return False
         return self.search_path is None or not schemas.isdisjoint(self.search_path)
 
+    def with_changes(self, tainted: frozenset[Relation], fresh: Mapping[Relation, bool]) -> Catalog:
+        """Return this catalog with what a session has made and filled since it was read.
+
+        Where nobody was, nobody is as long as all of that was made empty of subjects.
+        """
+        clean = {relation for relation, held in fresh.items() if not held}
+        changed = self.with_tainted(tainted).with_fresh(fresh)
+        is_clean = len(clean) == len(fresh) and tainted <= clean
+        return replace(changed, holds_nobody=True) if self.holds_nobody and is_clean else changed
+
     def with_tainted(self, relations: Iterable[Relation]) -> Catalog:
         """Return this catalog with these relations holding copies of subjects' data."""
         tainted = self.tainted | frozenset(relations)

@@ -380,6 +380,16 @@ def test_columns_that_nobody_understands_are_free_where_no_subject_is_read() -> 
     assert plan_charge(found, computed("a"), LAB) == FREE
 
 
+def test_where_nobody_is_in_reach_columns_without_an_origin_are_free() -> None:
+    """A relation made within the transaction has an OID that the catalog does not know yet."""
+    made = StatementFacts(Kind.SELECT, output=UNKNOWN, returns_rows=True, nobody_in_reach=True)
+    elsewhere = replace(made, unknown_relations=frozenset({Relation("", "elsewhere")}))
+    columns = [ResultColumn("a", 99_999, 1, 25, 0)]
+
+    assert plan_charge(made, columns, LAB) == FREE
+    assert plan_charge(elsewhere, columns, LAB).method is Method.BYTES
+
+
 @pytest.mark.parametrize(
     ("provenance", "column_class", "expected"),
     [

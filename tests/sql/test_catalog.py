@@ -170,6 +170,10 @@ def test_nobody_is_in_reach_where_no_relation_holds_subjects() -> None:
         assert in_reach(text, alone.with_tainted([job]))
         assert in_reach(text, alone.with_fresh({Relation("app", "copy"): True}))
         assert not in_reach(text, alone.with_fresh({Relation("app", "copy"): False}))
+        copy, held = Relation("app", "copy"), frozenset({job})
+        assert not in_reach(text, alone.with_changes(frozenset({copy}), {copy: False}))
+        assert in_reach(text, alone.with_changes(frozenset({copy}), {copy: True}))
+        assert in_reach(text, alone.with_changes(held, {copy: False}))
 
 
 def test_what_was_found_outlives_the_process_with_the_oid() -> None:
