@@ -147,6 +147,12 @@ FACTS: Final[Mapping[str, Fact]] = {
         lambda f, _: f.estimated_rows,
         observed=False,
     ),
+    "estimated_share": Fact(
+        FactType.NUMBER,
+        "those rows in percent of the subjects there are; absent if either is not known",
+        lambda f, _: f.estimated_share,
+        observed=False,
+    ),
     "keys_named": Fact(
         FactType.NUMBER,
         "constant keys that the predicates name; unknown, but not absent, before they are bound",

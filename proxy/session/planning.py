@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Final
 
 from proxy.errors import WireError
 from proxy.session.pending import PlanPending
-from proxy.sql.planner import MAX_PLANNED_BYTES, explain_text, may_be_planned, read_plan, witnessed
+from proxy.sql.planner import (
+    MAX_PLANNED_BYTES,
+    explain_text,
+    may_be_planned,
+    planned_query,
+    read_plan,
+    witnessed,
+)
 from proxy.terms.column_class import ColumnClass
 from proxy.terms.facts import Kind
 from proxy.wire.backend import Tag, decode_data_row
@@ -38,6 +45,8 @@ _UNDO: Final = (b"ROLLBACK TO SAVEPOINT vigie_plan", b"RELEASE SAVEPOINT vigie_p
 _GENERIC: Final = b"SET LOCAL plan_cache_mode = force_generic_plan"
 _PARAMETER: Final = re.compile(rb"\$(\d{1,5})")
 _CODECS: Final = {"LATIN1": "latin-1", "LATIN9": "iso8859-15", "WIN1252": "cp1252"}
+_UTF8: Final = frozenset({"UTF8", "UNICODE", "SQL_ASCII"})
+_MOST_PLANNED: Final = 8  # statements of one text: each is a round trip
 _ENTRY_BYTES: Final = 512  # what a plan takes beside its key, about
 
 
@@ -54,16 +63,46 @@ class Planning:
         """Ask for the plan of a text nobody knows one of; whether the text has to wait for it.
 
         Args:
-            text: of one statement, as the frontend sent it.
-            resolved: its facts, with what EXECUTE runs.
+            text: as the frontend sent it.
+            resolved: the facts of its statements, with what EXECUTE runs.
             types: of the parameters, as in Parse.
             idle: no extended query was open before this message.
         """
-        state = self._state
-        if not state.context.plan_seconds or len(resolved) != 1 or not idle:
+        if not self._state.context.plan_seconds or not idle or not self._can_ask():
             return False
-        facts = resolved[0]
-        if not self._can_ask() or not _is_worth(facts) or len(text) > MAX_PLANNED_BYTES:
+        return any(
+            own is not None and self._ask(own, facts, types)
+            for own, facts in zip(self._texts(text, resolved), resolved, strict=True)
+        )
+
+    def witnessed(self, text: bytes, resolved: Sequence[StatementFacts]) -> list[StatementFacts]:
+        """Return the facts with what the plans of the text's statements say, if there are any."""
+        if not self._state.context.plan_seconds:
+            return list(resolved)
+        return [
+            facts if own is None else self._witnessed(own, facts)
+            for own, facts in zip(self._texts(text, resolved), resolved, strict=True)
+        ]
+
+    def _texts(self, text: bytes, resolved: Sequence[StatementFacts]) -> list[bytes | None]:
+        """Return the text of each statement that may be planned; None for the others.
+
+        Of several in one text none, if one of them changes what another one means.
+        """
+        if len(resolved) == 1:
+            return [text]
+        changes = any(one.changes_session or one.changes_catalog for one in resolved)
+        if changes or self._state.encoding.upper() not in _UTF8:
+            return [None] * len(resolved)
+        worth = [one for one in resolved if _is_worth(one)][:_MOST_PLANNED]
+        return [
+            one.text.encode() if any(one is other for other in worth) else None for one in resolved
+        ]
+
+    def _ask(self, text: bytes, facts: StatementFacts, types: bytes) -> bool:
+        """Ask for the plan of one statement, if nobody knows one."""
+        state = self._state
+        if not _is_worth(facts) or len(text) > MAX_PLANNED_BYTES:
             return False
         if facts.shape is None and facts.bounded_by_keys:
             return False  # EXECUTE of a look-up by key: each one would be asked for
@@ -73,23 +112,22 @@ class Planning:
         count = _parameters(text)
         if count and facts.kind is Kind.EXECUTE:
             return False  # its values are those of an EXECUTE that was itself prepared
-        messages, syncs = _messages(text, types, count, within=state.status == _IN_TRANSACTION)
+        query = planned_query(text) if facts.kind is Kind.COPY_OUT else text
+        if query is None:
+            return False
+        messages, syncs = _messages(query, types, count, within=state.status == _IN_TRANSACTION)
         state.own_query = True
         state.push(PlanPending(key, syncs, len(text)))
         state.to_backend(messages)
         return True
 
-    def witnessed(self, text: bytes, resolved: Sequence[StatementFacts]) -> list[StatementFacts]:
-        """Return the facts with what the plan of the text says, if there is one."""
-        if not self._state.context.plan_seconds or len(resolved) != 1:
-            return list(resolved)
-        (facts,) = resolved
+    def _witnessed(self, text: bytes, facts: StatementFacts) -> StatementFacts:
         if not _is_worth(facts):
-            return [facts]
+            return facts
         known = self._known(self._key(text, facts))
         if known is None or known[0] is None:
-            return [facts]
-        return [witnessed(facts, known[0], self._state.catalog, generic=bool(_parameters(text)))]
+            return facts
+        return witnessed(facts, known[0], self._state.catalog, generic=bool(_parameters(text)))
 
     def take(self, shape: Frame | Run | Piece, pending: PlanPending) -> None:
         """Take one message of the answer; nothing of it goes to the frontend."""

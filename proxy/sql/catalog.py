@@ -54,6 +54,8 @@ class CatalogRelation:
     kind: str  # pg_class.relkind: r, v, m, f, p, S
     temporary: bool
     columns: tuple[tuple[int, str, int], ...] = ()
+    # when it was last analysed; None: never. No part of what makes two catalogs differ.
+    rows: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 _Rows: TypeAlias = "Sequence[Sequence[str | None]]"
 _SELECTS: Final = 10
+_LASTING: Final = 5  # columns of a relation that are no statistics
 _DERIVED_KINDS: Final = frozenset("vm")
 _FOREIGN: Final = "f"
 _REMOTE_EXTENSIONS: Final = frozenset({"dblink", "postgres_fdw"})
@@ -60,9 +62,9 @@ def build_catalog(
     if len(results) != _SELECTS:
         raise ValueError(f"the catalog query gives {_SELECTS} results, not {len(results)}")
     digest = _digest(results, schema_map)
-    if previous is not None and previous.digest == digest and not (kept or tainted):
-        return previous
     builder = _Builder(results, schema_map, previous, digest)
+    if previous is not None and previous.digest == digest and not (kept or tainted):
+        return builder.with_sizes(previous)
     builder.kept = {one.oid: one for one in kept}
     builder.tainted = tainted
     return builder.build()
@@ -70,7 +72,8 @@ def build_catalog(
 
 def _digest(results: Sequence[_Rows], schema_map: SchemaMap) -> bytes:
     content = blake2b(digest_size=16)
-    content.update(repr(results).encode())
+    relations = [row[:_LASTING] for row in results[1]]  # without how many rows they have today
+    content.update(repr([results[0], relations, *results[2:]]).encode())
     content.update(repr(sorted(map(str, schema_map.classes.items()))).encode())
     content.update(repr(sorted(map(str, schema_map.keys.items()))).encode())
     content.update(repr(sorted(map(str, schema_map.subject_relations))).encode())
@@ -94,6 +97,16 @@ class _Builder:
         self.names: dict[int, Relation] = {}
         self.kept: Mapping[int, KeptRelation] = {}
         self.tainted: frozenset[Relation] = frozenset()
+
+    def with_sizes(self, catalog: Catalog) -> Catalog:
+        """Return the same catalog, with how many rows there are if that is much different."""
+        relations = self._relations()
+        for oid, entry in relations.items():
+            before, now = catalog.relations[oid].rows, entry.rows
+            is_near = before == now or (before and now and abs(now - before) * 5 < before)
+            if not is_near and entry.relation in catalog.subjects:
+                return replace(catalog, relations=relations)
+        return catalog
 
     def build(self) -> Catalog:
         relations = self._relations()
@@ -144,8 +157,9 @@ class _Builder:
                 kind,
                 persistence == "t",
                 tuple(columns.get(int(oid), ())),
+                int(rows[0]) if rows and int(rows[0]) > 0 else None,
             )
-            for oid, schema, name, kind, persistence in self.results[1]
+            for oid, schema, name, kind, persistence, *rows in self.results[1]
         }
 
     def _pairs(self, index: int) -> dict[Relation, set[Relation]]:

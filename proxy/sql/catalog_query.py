@@ -21,7 +21,7 @@ _SESSION: Final = (
     " pg_catalog.current_setting('server_version_num')"
 )
 _RELATIONS: Final = (
-    "SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpersistence"
+    "SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, c.reltuples::pg_catalog.int8"
     " FROM pg_catalog.pg_class c"
     f" JOIN pg_catalog.pg_namespace n ON n.oid {_EQ} c.relnamespace"
     f" WHERE c.oid {_USER}"

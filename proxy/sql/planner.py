@@ -14,6 +14,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from proxy.sql.facts.functions import may_be_own
+from proxy.sql.facts.plpgsql_tokens import Unreadable, tokens_of
+from proxy.sql.facts.routine import without_places
+from proxy.sql.grammar import GrammarError, parse
 from proxy.terms.facts import Disagreement, Kind
 from proxy.terms.relation import Relation
 from proxy.terms.unknown import UNKNOWN
@@ -33,11 +36,13 @@ PLANNED: Final = frozenset(
         Kind.DECLARE,
         Kind.EXECUTE,
         Kind.CREATE_TABLE_AS,
+        Kind.COPY_OUT,  # by its query
     }
 )
 MAX_PLANNED_BYTES: Final = 16384  # a longer text makes a plan that is longer still
 _EXPLAIN: Final = b"EXPLAIN (VERBOSE, FORMAT JSON) "
 _CHANGES: Final = "ModifyTable"
+_MOST_PERCENT: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,32 @@ class Plan:
 def explain_text(statement: bytes) -> bytes:
     """Return the text that asks for the plan of one statement, without its closing semicolon."""
     return _EXPLAIN + statement
+
+
+def planned_query(text: bytes) -> bytes | None:
+    """Return the query of ``COPY (query) TO STDOUT``; None if it cannot be told for certain.
+
+    What stands in the parentheses has to be read by the grammar as the very query of the COPY.
+    """
+    try:
+        decoded = text.decode()
+        (whole,) = parse(decoded)
+        tokens = tokens_of(decoded)
+        first = next(index for index, one in enumerate(tokens) if one.value == "(")
+        depth = 0
+        for one in tokens[first:]:
+            depth += (one.value == "(") - (one.value == ")")
+            if not depth:
+                query = decoded[tokens[first].end : one.start]
+                (inner,) = parse(query)
+                break
+        else:
+            return None
+    except (ValueError, GrammarError, Unreadable, StopIteration):
+        return None
+    meant = whole.get("stmt", {}).get("CopyStmt", {}).get("query")
+    same = without_places(meant) == without_places(inner.get("stmt"))
+    return query.encode() if meant and same else None
 
 
 def may_be_planned(facts: StatementFacts) -> bool:
@@ -109,13 +140,15 @@ def witnessed(
         missed = set()  # of a function in the schema map, whose body the planner sees
     if rows is None and not missed:
         return facts
-    shape = None if facts.shape is None else (facts.shape, rows, frozenset(missed))
+    share = _share(rows, plan, catalog)
+    shape = None if facts.shape is None else (facts.shape, rows, share, frozenset(missed))
     if not missed:
-        return replace(facts, estimated_rows=rows, shape=shape)
+        return replace(facts, estimated_rows=rows, estimated_share=share, shape=shape)
     names = ",".join(sorted(map(str, missed)))
     return replace(
         facts,
         estimated_rows=rows,
+        estimated_share=share,
         relations=facts.relations | missed,
         subject_relations=facts.subject_relations | missed,
         disagreements=(*facts.disagreements, Disagreement("planner", names, "")),
@@ -124,6 +157,20 @@ def witnessed(
         output=UNKNOWN,
         shape=shape,
     )
+
+
+def _share(rows: int | None, plan: Plan, catalog: Catalog | None) -> int | None:
+    """Return the rows in percent of those of the largest subject relation that is read."""
+    if rows is None or catalog is None:
+        return None
+    sizes = []
+    for relation in plan.relations:
+        known = catalog.subjects.get(relation)
+        entry = catalog.relations.get(catalog.oids.get(relation, 0))
+        if known is not None and known.whole.subject and entry is not None:
+            sizes.append(entry.rows)
+    largest = max((size for size in sizes if size is not None), default=0)
+    return min(100 * rows // largest, _MOST_PERCENT) if largest else None
 
 
 def _bounded(rows: int, bound: object) -> int | None:

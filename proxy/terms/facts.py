@@ -219,6 +219,9 @@ class StatementFacts:
     row_bound: int | Parameter | Unknown | None = None  # LIMIT; None: there is none
     row_bound_slot: int | None = None
     estimated_rows: int | None = None  # by the planner, of this very text; None: it was not asked
+    estimated_share: int | None = (
+        None  # those in percent of the subjects there are; None: not known
+    )
     folds: bool | Unknown = False
     # of columns that are compared, computed with, ordered by, written; not only given as they are
     used_classes: frozenset[ColumnClass] = frozenset()

@@ -31,6 +31,7 @@ FULL = StatementFacts(
     ),
     row_bound=Parameter(2),
     estimated_rows=7,
+    estimated_share=2,
     bound_keys=3,
     side_doors=frozenset({SideDoor.REMOTE}),
     disagreements=(Disagreement("relations", "a", "b"),),

@@ -180,13 +180,38 @@ def test_parameters_have_the_generic_plan() -> None:
         "Query 'select 1'",
         "Query 'select lab.nobody_knows(nir) from patient'",
         "Query 'copy lab.patient to stdout'",
-        "Query 'select 1; select nir from patient where id = 1'",
+        "Query 'set search_path to lab; select nir from patient where id = 1'",
         "Query 'select * from pg_catalog.pg_class'",
     ],
 )
 def test_what_is_not_asked(line: str) -> None:
     """What reads no relation of the database, or might run what nobody knows."""
     assert b"EXPLAIN" not in ask(talk(), line)
+
+
+def test_a_copied_query_is_planned_as_a_query() -> None:
+    """EXPLAIN takes no COPY; what is in its parentheses is asked for."""
+    conversation = talk()
+    asked = ask(conversation, f'Query "copy ({NAMES}) to stdout (format csv)"')
+
+    assert f"EXPLAIN (VERBOSE, FORMAT JSON) {NAMES}\0".encode() in asked
+    answer(conversation, plan(18654, PATIENT))
+    assert judged(conversation) is Action.BLOCK
+
+
+def test_each_statement_of_a_text_is_planned() -> None:
+    """One after the other; a harmless one before it hides nothing."""
+    conversation = talk()
+    by_key = BY_KEY.format(7)
+    asked = ask(conversation, f'Query "select 1; {by_key}; {NAMES}"')
+
+    assert f"EXPLAIN (VERBOSE, FORMAT JSON) {by_key}\0".encode() in asked
+    assert NAMES.encode() not in asked
+    asked = answer(conversation, plan(1, PATIENT))
+    assert f"EXPLAIN (VERBOSE, FORMAT JSON) {NAMES}\0".encode() in asked
+    answer(conversation, plan(18654, PATIENT))
+    told = [one for one in conversation.commands if isinstance(one, c.Judged)]
+    assert "EX113" in {f.rule for one in told for f in one.judgement.findings}
 
 
 def test_within_a_transaction_no_portal_is_left() -> None:

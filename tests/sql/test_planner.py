@@ -7,9 +7,18 @@ from typing import Any
 
 import pytest
 
-from proxy.sql.planner import explain_text, may_be_planned, read_plan
+from proxy.sql import build_catalog
+from proxy.sql.planner import (
+    Plan,
+    explain_text,
+    may_be_planned,
+    planned_query,
+    read_plan,
+    witnessed,
+)
 from proxy.terms.facts import Kind, StatementFacts
 from proxy.terms.relation import Relation
+from tests.data.lab_catalog import LAB_MAP, LAB_RESULTS
 
 PATIENT = {"Node Type": "Seq Scan", "Schema": "lab", "Relation Name": "patient", "Plan Rows": 7}
 
@@ -57,7 +66,7 @@ def test_what_is_no_plan_is_an_error(answer: str) -> None:
         (StatementFacts(Kind.SELECT, unknown_functions=frozenset({"f"})), False),
         (StatementFacts(Kind.SELECT, opaque="too deep"), False),
         (StatementFacts(Kind.DO), False),
-        (StatementFacts(Kind.COPY_OUT), False),
+        (StatementFacts(Kind.COPY_IN), False),
     ],
 )
 def test_nothing_unknown_is_planned(facts: StatementFacts, may: bool) -> None:
@@ -68,3 +77,59 @@ def test_nothing_unknown_is_planned(facts: StatementFacts, may: bool) -> None:
 def test_the_text_that_asks() -> None:
     """It is never ANALYZE, and the statement stands unchanged behind it."""
     assert explain_text(b"select 1 -- x") == b"EXPLAIN (VERBOSE, FORMAT JSON) select 1 -- x"
+
+
+@pytest.mark.parametrize(
+    ("text", "query"),
+    [
+        ("copy (select ')' from t where (a)) to stdout", "select ')' from t where (a)"),
+        ("/* ( */ COPY ( table t ) TO STDOUT WITH (FORMAT csv)", " table t "),
+        ("copy t (a, b) to stdout", None),
+        ("copy (select 1) to stdout; select 2", None),
+        ("copy (select 'a", None),
+        ("copy (delete from t returning a) to stdout", "delete from t returning a"),
+    ],
+)
+def test_the_query_of_copy(text: str, query: str | None) -> None:
+    """What the grammar reads within the parentheses, or nothing."""
+    assert planned_query(text.encode()) == (None if query is None else query.encode())
+
+
+@pytest.mark.parametrize(
+    ("relation", "size", "rows", "share"),
+    [
+        ("patient", "2000", 500, 25),
+        ("patient", "-1", 500, None),
+        ("patient", "10", 500, 1000),
+        ("analyse", "2000", 500, None),
+    ],
+)
+def test_a_share_of_the_subjects(relation: str, size: str, rows: int, share: int | None) -> None:
+    """Of what the relation had when it was analysed; of nobody's relation there is none."""
+    results = [[[*row] for row in part] for part in LAB_RESULTS]
+    results[1] = [[*row, size] for row in results[1]]
+    found = witnessed(
+        StatementFacts(Kind.SELECT, relations=frozenset({Relation("lab", relation)})),
+        Plan(frozenset({Relation("lab", relation)}), rows),
+        build_catalog(results, LAB_MAP),
+        generic=False,
+    )
+
+    assert (found.estimated_rows, found.estimated_share) == (rows, share)
+
+
+def test_sizes_make_no_other_catalog() -> None:
+    """Else each ANALYZE would make all that is known of statements worthless."""
+
+    def sized(size: str) -> list[list[list[str | None]]]:
+        return [
+            [[*row, size] if index == 1 else [*row] for row in part]
+            for index, part in enumerate(LAB_RESULTS)
+        ]
+
+    first = build_catalog(sized("1000"), LAB_MAP)
+    near, far = (build_catalog(sized(size), LAB_MAP, first) for size in ("1100", "3000"))
+
+    assert near is first
+    assert far.version == first.version
+    assert far.relations[far.oids[Relation("lab", "patient")]].rows == 3000

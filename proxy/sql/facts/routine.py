@@ -103,7 +103,7 @@ def _parsed(text: str) -> tuple[Node, ...]:
     if len(text.encode()) > MAX_INLINE_BYTES:
         raise Unreadable("is too long")
     try:
-        return tuple(_without_places(one.get("stmt", {})) for one in parse(text))
+        return tuple(without_places(one.get("stmt", {})) for one in parse(text))
     except GrammarError as error:
         raise Unreadable(f"does not parse: {error.reason}") from None
 
@@ -116,14 +116,14 @@ def parse_body(text: str) -> tuple[Node, ...]:
     return _parsed(text)
 
 
-def _without_places(node: Any) -> Any:
+def without_places(node: Any) -> Any:
+    """Return a tree without where in its text each node stands."""
     if isinstance(node, dict):
         return {
-            key: None if key == "location" else _without_places(value)
-            for key, value in node.items()
+            key: None if key == "location" else without_places(value) for key, value in node.items()
         }
     if isinstance(node, list):
-        return [_without_places(one) for one in node]
+        return [without_places(one) for one in node]
     return node
 
 
