@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from proxy.policy import judge
-from proxy.sql import Analyser
+from proxy.sql import Analyser, build_catalog
 from proxy.terms.finding import Action
 from proxy.terms.principal import Principal
+from tests.data.lab_catalog import LAB_RESULTS
 from tests.rules.test_stories import LAB, POLICY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from proxy.sql import Catalog
 
 ATTACKS: Final = [
     "select * from patient",
@@ -104,9 +107,53 @@ WRAPPERS: Final = {
 }
 
 
-def verdict(text: str) -> Action:
+# The attack is the body of a function, or in it; and how it is called.
+BODIES: Final = {
+    "last": ("SETOF record", "sql", "{}", "select * from lab.wrapped() as w(a text)"),
+    "behind": ("SETOF record", "sql", "select 1; {}", "select lab.wrapped()"),
+    "returned": ("SETOF record", "plpgsql", "begin return query {}; end",
+                 "select * from lab.wrapped() as w(a text)"),
+    "executed": ("SETOF record", "plpgsql", "begin return query execute $q${}$q$; end",
+                 "select * from lab.wrapped() as w(a text)"),
+    "looped": ("SETOF record", "plpgsql",
+               "declare r record; begin for r in {} loop return next r; end loop; end",
+               "select lab.wrapped()"),
+    "gathered": ("text", "plpgsql",
+                 ("declare r record; a text; begin for r in {} loop a := concat(a, r); end loop;"
+                 " return a; end"), "select lab.wrapped()"),
+    "fetched": ("text", "plpgsql",
+                ("declare c cursor for {}; r record; a text; begin open c; loop fetch c into r;"
+                " exit when not found; a := concat(a, r); end loop; return a; end"),
+                "select lab.wrapped()"),
+    "shown": ("void", "plpgsql",
+              "declare r record; begin for r in {} loop raise notice '%', r; end loop; end",
+              "select lab.wrapped()"),
+    "caught": ("text", "plpgsql",
+               ("declare r record; begin for r in {} loop perform r::text::int; end loop;"
+               " return ''; exception when others then return sqlerrm; end"),
+               "select lab.wrapped()"),
+    "copied": ("void", "plpgsql", "begin create table lab.c as {}; end", "select lab.wrapped()"),
+    "called": ("SETOF record", "sql", "{}", "select * from lab.outer() as w(a text)"),
+}  # fmt: skip
+
+
+def with_function(result: str, language: str, body: str) -> Catalog:
+    """Return the catalog with the function, and another that calls it."""
+    results = [[[*row] for row in part] for part in LAB_RESULTS]
+    made = f"CREATE FUNCTION lab.wrapped() RETURNS {result} LANGUAGE {language} AS $w$ {body} $w$"
+    calls = (
+        "CREATE FUNCTION lab.outer() RETURNS SETOF record LANGUAGE sql AS $w$"
+        " select * from lab.wrapped() as w(a text) $w$"
+    )
+    for number, (name, text) in enumerate({"wrapped": made, "outer": calls}.items()):
+        row = [str(50000 + number), "lab", name, "f", "v", language, "f", "", "dba", text]
+        results[5].append([*row])
+    return build_catalog(results, POLICY.schema_map)
+
+
+def verdict(text: str, catalog: Catalog = LAB) -> Action:
     """Return the strongest verdict on the statements of a text."""
-    found = Analyser(POLICY.schema_map).analyse(text.encode(), encoding="UTF8", catalog=LAB)
+    found = Analyser(POLICY.schema_map).analyse(text.encode(), encoding="UTF8", catalog=catalog)
     return max(judge(POLICY, _ROLE, facts).verdict for facts in found)
 
 
@@ -122,6 +169,23 @@ def test_another_spelling_is_no_milder(attack: str, how: str) -> None:
 def test_another_statement_around_it_is_no_milder(attack: str, how: str) -> None:
     """All that the attack gives is in what the mutant gives, opens, keeps or copies."""
     assert verdict(WRAPPERS[how].format(attack, attack)) >= Action.BLOCK
+
+
+@pytest.mark.parametrize(
+    ("attack", "how"),
+    [
+        (attack, how)
+        for attack in ATTACKS
+        for how in BODIES
+        # there only an error text is returned, which is charged by its bytes
+        if attack.startswith("select") and (attack[:9], how) != ("select 1 ", "caught")
+    ],
+)
+def test_a_function_around_it_is_no_milder(attack: str, how: str) -> None:
+    """Whatever a body does with the rows: what it returns, shows and keeps is of them."""
+    result, language, body, call = BODIES[how]
+    catalog = with_function(result, language, body.format(attack))
+    assert verdict(call, catalog) >= Action.BLOCK
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
