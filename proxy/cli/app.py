@@ -169,6 +169,37 @@ def check_verb(
 
 
 @app.command(
+    "doctor",
+    short_help="Tell what of a deployment is not as it should be.",
+    epilog=_example("vigie doctor --against postgresql://vigie_doctor@127.0.0.1:5432/lab"),
+)
+def doctor_verb(
+    *,
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="The database itself, by a role that only reads."),
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="A warning is a failure.")] = False,
+    config: Config = None,
+    site: Site = None,
+    rules: Rules = None,
+    state: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Where usage is kept, or memory.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Look at a deployment: files and their rights, TLS, state, canaries, and the database.
+
+    Each line: ok, warn or fail, what, and what to do next. It changes nothing. Exit status: 1 if
+    something fails.
+    """
+    from proxy.cli.doctor import examine
+
+    options = Options(config, {"site": site, "rules": rules, "state": state})
+    raise typer.Exit(examine(options, against=against, as_json=as_json, strict=strict))
+
+
+@app.command(
     "explain",
     short_help="Tell what Vigie makes of SQL, and why.",
     epilog=_example('vigie explain "select * from lab.patient" --role dba'),

@@ -231,26 +231,32 @@ def _key_column(target: str, schema_map: SchemaMap, columns: Sequence[str]) -> s
 
 async def _verify(url: str, canaries: Sequence[Canary]) -> list[str]:
     connection = await _connect(url)
-    problems: list[str] = []
     try:
-        for canary in canaries:
-            text = (
-                f"select row_to_json(c)::text from {_name(canary.relation)} c"
-                f" where {_quoted(canary.key_column)}::text = $1"
-            )
-            try:
-                row = await connection.fetchval(text, canary.key)
-            except asyncpg.PostgresError as error:
-                problems.append(f"{canary.id}: {canary.relation} cannot be read: {error}")
-                continue
-            if row is None:
-                problems.append(f"{canary.id}: no row in {canary.relation}; plant another one")
-                continue
-            held = {str(value) for value in json.loads(row).values()}
-            if not set(canary.marks) <= {value.strip() for value in held}:
-                problems.append(f"{canary.id}: its row in {canary.relation} was changed")
+        return await verify_rows(connection, canaries)
     finally:
         await connection.close()
+
+
+async def verify_rows(connection: Any, canaries: Sequence[Canary]) -> list[str]:
+    """Return which canaries are not in the database as they were planted, and why."""
+    problems: list[str] = []
+    for canary in canaries:
+        text = (
+            f"select row_to_json(c)::text from {_name(canary.relation)} c"
+            f" where {_quoted(canary.key_column)}::text = $1"
+        )
+        try:
+            async with connection.transaction():
+                row = await connection.fetchval(text, canary.key)
+        except asyncpg.PostgresError as error:
+            problems.append(f"{canary.id}: {canary.relation} cannot be read: {error}")
+            continue
+        if row is None:
+            problems.append(f"{canary.id}: no row in {canary.relation}; plant another one")
+            continue
+        held = {str(value) for value in json.loads(row).values()}
+        if not set(canary.marks) <= {value.strip() for value in held}:
+            problems.append(f"{canary.id}: its row in {canary.relation} was changed")
     return problems
 
 

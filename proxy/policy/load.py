@@ -299,6 +299,7 @@ class _Loader:
             explanation=data.explain,
             why=data.why.strip(),
             facts=tuple(dict.fromkeys(one.fact for one in comparisons_of(when))),
+            tests=tuple(comparisons_of(when)),
             exemptions=exemptions.get(data.id, ()),
             reads_opaque=data.id.startswith(_OPAQUE_RULES),
             tags=tuple(data.tags),

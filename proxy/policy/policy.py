@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import date
 
-    from proxy.policy.conditions import Compiled
+    from proxy.policy.conditions import Comparison, Compiled
     from proxy.terms.behalf import Trust
     from proxy.terms.budget import Budget
     from proxy.terms.column_class import ColumnClass
@@ -49,6 +49,7 @@ class Rule:
     why: str
     facts: tuple[str, ...]
     exemptions: tuple[Exemption, ...] = ()
+    tests: tuple[Comparison, ...] = ()  # of its condition, in the order written
     reads_opaque: bool = False
     tags: tuple[str, ...] = ()
     revision: int = 1

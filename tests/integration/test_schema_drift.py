@@ -20,14 +20,14 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-def copied(lab: Lab) -> Iterator[None]:
+def extracted(lab: Lab) -> Iterator[None]:
     """Leave the laboratory as it was."""
     yield
     with lab.connect(SUPERUSER) as connection:
-        connection.execute("drop table if exists staging.copie")
+        connection.execute("drop table if exists staging.extrait")
 
 
-@pytest.mark.usefixtures("copied")
+@pytest.mark.usefixtures("extracted")
 def test_a_copy_of_patients_is_told_while_vigie_runs(vigie: StartVigie, lab: Lab) -> None:
     """An audit record says which column, once; the metric stays until it is gone."""
     process = vigie()
@@ -36,14 +36,14 @@ def test_a_copy_of_patients_is_told_while_vigie_runs(vigie: StartVigie, lab: Lab
         through.execute("select 1")
         assert samples(process)[series] == 0
         # beside Vigie, where nobody is refused; then a change that passes lets it look again
-        direct.execute("create table staging.copie (f1 int, num_ss char(15))")
-        through.execute("comment on table staging.copie is 'x'")
+        direct.execute("create table staging.extrait (f1 int, num_ss char(15))")
+        through.execute("comment on table staging.extrait is 'x'")
         through.execute("select 1")
         until(lambda: samples(process)[series] == 1, "the metric")
-        through.execute("comment on table staging.copie is 'y'")
+        through.execute("comment on table staging.extrait is 'y'")
         through.execute("select 1")
-        direct.execute("drop table staging.copie")
-        through.execute("create table if not exists staging.copie (f1 int)")
+        direct.execute("drop table staging.extrait")
+        through.execute("create table if not exists staging.extrait (f1 int)")
         through.execute("select 1")
         until(lambda: samples(process)[series] == 0, "the end of it")
 
@@ -51,7 +51,7 @@ def test_a_copy_of_patients_is_told_while_vigie_runs(vigie: StartVigie, lab: Lab
     (finding,) = record["findings"]
     assert (finding["rule"], finding["severity"], record["verdict"]) == ("EX001", "high", "flag")
     assert finding["explanation"] == (
-        "staging.copie.num_ss: its name says NIR, and it is not in the map"
+        "staging.extrait.num_ss: its name says NIR, and it is not in the map"
     )
 
 
