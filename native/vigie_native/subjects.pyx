@@ -481,6 +481,33 @@ cdef class Subjects:
         self._slots[gap] = 0
         self._keys -= 1
 
+    def merge(self, uint32_t old, uint32_t end):
+        """See the specification."""
+        cdef Py_ssize_t at = self._step(old), count
+        cdef uint32_t first, subject, tail = 0
+        cdef Step* step
+        if at == self._step_count or self._steps[at].end != old:
+            return
+        first, count = self._steps[at].first, self._steps[at].count
+        self._step_count -= 1
+        memmove(&self._steps[at], &self._steps[at + 1], (self._step_count - at) * sizeof(Step))
+        subject = first
+        while subject:
+            self._records[subject].last = end
+            self._mark(subject)
+            tail = subject
+            subject = self._records[subject].next
+        at = self._step(end)
+        if at == self._step_count or self._steps[at].end != end:
+            self._new_step(at, end)
+        step = &self._steps[at]
+        if tail:
+            self._records[tail].next = step.first
+            if step.first:
+                self._records[step.first].before = tail
+            step.first = first
+        step.count += count
+
     # keeping
 
     cdef int _mark(self, uint32_t subject) except -1:

@@ -147,7 +147,8 @@ class Book:
             elif tally.may_leave and tally is not used:
                 tally.leave()
             self._reweigh(tally)
-        if self._read_pages is not None and self.memory_bytes > 2 * self._ceiling:
+        held = sum(tally.subject_bytes for tally in known)
+        if self._read_pages is not None and held > self._ceiling < self.memory_bytes / 2:
             for tally in known:  # what has to be kept first, and cannot be, must not pile up
                 if self.memory_bytes > wanted and tally.size:
                     self._compact(tally)

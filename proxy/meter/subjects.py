@@ -126,6 +126,13 @@ class Subjects:
                 del self._by_key[key]
             self._changed.pop(subject.number, None)
 
+    def merge(self, old: int, end: int) -> None:
+        """Let those of a step count in a later one, which has to be kept."""
+        for number, subject in self._steps.pop(old, {}).items():
+            subject.last = end
+            self._steps.setdefault(end, {})[number] = subject
+            self._changed[number] = subject
+
     def take_pages(self, *, everything: bool) -> list[Page]:
         """Return what has to be kept, and consider it kept.
 

@@ -148,7 +148,10 @@ class SumTally(Tally):
 
     def advance(self, now: float) -> None:
         """Let go what has left."""
-        gone = self.windows.advance(now)
+        gone = self.windows.advance(now, merges=True)
+        for old, end in self.windows.take_merged():
+            gone.append(old)
+            self._dirty.add(end)
         if gone:
             self._gone += gone
             self._dirty.difference_update(gone)
@@ -197,6 +200,7 @@ class SubjectTally(Tally):
         self._forgets = False  # what is kept of subjects goes first
         self._rewrites = False  # and all of them are kept again
         self._kept_bytes = 0  # since all of them were
+        self._merged: list[tuple[int, int]] = []  # steps, while the subjects are away
         self.is_away = False
 
     @property
@@ -207,7 +211,12 @@ class SubjectTally(Tally):
     @property
     def memory_bytes(self) -> int:
         """How much memory it takes, about."""
-        return super().memory_bytes + self._subjects.memory_bytes
+        return super().memory_bytes + self.subject_bytes
+
+    @property
+    def subject_bytes(self) -> int:
+        """How much of it its subjects take."""
+        return self._subjects.memory_bytes
 
     @property
     def is_changed(self) -> bool:
@@ -222,11 +231,31 @@ class SubjectTally(Tally):
 
     def advance(self, now: float) -> None:
         """Let go what has left."""
-        for end in self.windows.advance(now):
-            self._anonymous.pop(end, None)
-            self._gone.append(end)
-            self._dirty.discard(end)
+        gone = self.windows.advance(now, merges=True)
+        for old, end in self.windows.take_merged():
+            self._merge(old, end)
+        for end in gone:
+            # what was merged into it while the subjects were away is kept under its own name yet
+            merged = [old for old, into in self._merged if into == end]
+            self._merged = [pair for pair in self._merged if pair[1] != end]
+            for one in (end, *merged):
+                self._anonymous.pop(one, None)
+                self._gone.append(one)
+                self._dirty.discard(one)
             self._subjects.forget(end)
+
+    def _merge(self, old: int, end: int) -> None:
+        """Let all of a step count in a later one."""
+        if old in self._anonymous:
+            self._anonymous[end] = self._anonymous.get(end, 0) + self._anonymous.pop(old)
+            self._dirty.update((old, end))
+        if self.is_away:
+            self._merged = [(one, end if into == old else into) for one, into in self._merged]
+            self._merged.append((old, end))
+            return
+        self._subjects.merge(old, end)
+        self._gone.append(old)
+        self._dirty.discard(old)
 
     def unseen(self, groups: Collection[Group], now: float) -> Collection[Group]:
         """Return the groups for which something would change, as of ``advance``."""
@@ -294,6 +323,8 @@ class SubjectTally(Tally):
         self._dirty.update(self._anonymous)
         self._subjects = self._new_subjects()
         self._forgets, self._rewrites, self.is_away = True, False, False
+        self._gone += [old for old, _ in self._merged]
+        self._merged = []
 
     def leave(self) -> None:
         """Let the subjects be away, which ``may_leave``."""
@@ -307,11 +338,16 @@ class SubjectTally(Tally):
         """
         found = self._new_subjects()
         amounts = self.windows.amounts
-        self._rewrites |= found.restore(page for page in pages if page[0] in amounts)
+        known = {*amounts, *(old for old, _ in self._merged)}
+        self._rewrites |= found.restore(page for page in pages if page[0] in known)
+        for old, end in self._merged:
+            found.merge(old, end)
         for end, amount in amounts.items():
             if found.counts.get(end, 0) + self._anonymous.get(end, 0) != amount:
                 raise ValueError("what is kept is not what was counted")
-        self._subjects, self.is_away = found, False
+        self._gone += [old for old, _ in self._merged]
+        self._dirty.difference_update(old for old, _ in self._merged)
+        self._subjects, self.is_away, self._merged = found, False, []
 
     def restore(self, saved: SavedTally, now: float) -> None:
         """Take what was kept; what was reserved counts as received now.

@@ -1,9 +1,11 @@
 """Sliding windows: what was received within the last so many seconds, in steps.
 
 A step is a sixtieth of the shortest window, at least a second. What was received within a step
-counts from the step's end, so it leaves a window at most one step late and never early.
+counts from the step's end. Steps that a shorter window has left are merged into the last of each
+sixtieth of the next longer one, or a month in steps of a second would be millions. So an amount
+leaves a window at most a sixtieth of it late (or a step), and never early.
 
-Units: seconds. Cost: O(windows) for each step that leaves, else O(1).
+Units: seconds. Cost: O(windows) for each step that leaves one, else O(1).
 """
 
 from __future__ import annotations
@@ -43,6 +45,7 @@ class Windows:
         self.step_seconds = 1
         self._next = inf  # before this moment nothing leaves
         self._newest = 0
+        self._merged: list[tuple[int, int]] = []
         self.widen(seconds)
 
     def widen(self, seconds: Iterable[int]) -> None:
@@ -68,8 +71,16 @@ class Windows:
         """Return the end of the step that a moment lies in; never before the newest there is."""
         return max((int(now // self.step_seconds) + 1) * self.step_seconds, self._newest)
 
-    def advance(self, now: float) -> list[int]:
-        """Let go what has left by now; return the steps that no window holds any more."""
+    def take_merged(self) -> list[tuple[int, int]]:
+        """Return which steps were merged into which later ones, since the last time."""
+        merged, self._merged = self._merged, []
+        return merged
+
+    def advance(self, now: float, *, merges: bool = False) -> list[int]:
+        """Let go what has left by now; return the steps that no window holds any more.
+
+        ``merges``: whether steps may be merged; ``take_merged`` tells which were.
+        """
         gone: list[int] = []
         if now < self._next:
             return gone
@@ -84,9 +95,27 @@ class Windows:
                 if window is longest:
                     del self.amounts[end]
                     gone.append(end)
+                elif merges:
+                    self._merge(end, window.index + 1)
             if ends:
                 self._next = min(self._next, ends[0] + window.seconds)
         return gone
+
+    def _merge(self, end: int, index: int) -> None:
+        """Merge the step before one that a window has left into it, if both are one to longer ones.
+
+        ``index``: of the next longer window. The steps that a window has left are few: O(steps).
+        """
+        ends = self.windows[index].ends
+        cell = max(self.step_seconds, self.windows[index].seconds // STEPS)
+        place = ends.index(end) if end in self.amounts and end in ends else 0
+        if not place or (ends[place - 1] - 1) // cell != (end - 1) // cell:
+            return
+        old = ends[place - 1]
+        self.amounts[end] += self.amounts.pop(old)
+        for window in self.windows[index:]:
+            window.ends.remove(old)
+        self._merged.append((old, end))
 
     def add(self, end: int, amount: int) -> None:
         """Add to a step, which is the newest, or one of those there are."""

@@ -16,7 +16,7 @@ Group = tuple[bytes, ...]
 keys = st.integers(0, 30).map(lambda number: bytes([number]) * 12)
 groups = st.lists(st.lists(keys, min_size=1, max_size=3).map(tuple), max_size=12)
 steps = st.tuples(
-    st.sampled_from(["charge", "forget", "pages", "fail", "restart", "rewrite"]),
+    st.sampled_from(["charge", "forget", "pages", "fail", "restart", "rewrite", "merge"]),
     groups,
     st.integers(0, 2),
 )
@@ -78,6 +78,12 @@ def test_it_is_as_specified(kernel: Any, told: list[tuple[str, list[Group], int]
                     plain.forget(oldest)
                     stored.forget(oldest)
                     oldest += 60
+            case "merge":
+                if oldest + 60 < end and further:
+                    plain.merge(oldest, oldest + 60)
+                    found.merge(oldest, oldest + 60)
+                    stored.take()
+                    stored.pages = [page for page in stored.pages if page[0] != oldest]
             case "restart":
                 stored.restart()
             case _:

@@ -291,7 +291,7 @@ steps = st.lists(
 )
 
 
-@given(steps, st.integers(1, 40), st.sampled_from([[60], [60, 300], [300, 7]]))
+@given(steps, st.integers(1, 40), st.sampled_from([[60], [60, 300], [300, 7], [7, 60, 600]]))
 def test_a_kill_never_refunds(
     told: list[tuple[str, float, tuple[Group, ...], int]], limit: int, seconds: list[int]
 ) -> None:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from proxy.meter.book import Book
 from proxy.meter.saved import Batch, TallyChange
 from proxy.meter.subjects import count_subjects, write_page
+from proxy.meter.tally import SubjectTally
 from proxy.stores.moments import KeptTime, Moment
 from proxy.stores.sqlite import SqliteStore, StateError, read_only, read_tallies, read_time
 
@@ -168,3 +170,38 @@ def test_a_file_that_is_not_there_cannot_be_shown(path: Path) -> None:
     with pytest.raises(StateError, match="does not exist; name it with --state"), read_only(path):
         pass
     assert not path.exists()
+
+
+def test_subjects_leave_and_come_back_through_the_file(store: SqliteStore) -> None:
+    """Under a ceiling for a few of many principals: none is refunded, none charged twice."""
+    book = Book(is_kept=True, memory_bytes=200_000, read_pages=store.pages)
+    free = Book()
+    for now in range(60):
+        for book_ in (book, free):
+            for number in range(now % 7, 21, 7):
+                tally = opened(book_, f"t{number}")
+                tally.advance(float(now))
+                book_.bring(tally)
+                numbers = range(number * 1000 + now, number * 1000 + now + 40)
+                groups = [(one.to_bytes(12, "little"),) for one in numbers]
+                unseen = tally.unseen(groups, float(now))
+                tally.charge(unseen, 0, float(now))
+                book_.touched(tally)
+        batch = book.take_batch(float(now))
+        assert batch is not None
+        store.keep(batch, AT)
+        book.saved()
+
+    usage = [
+        [opened(one, f"t{number}").windows.windows[0].total for number in range(21)]
+        for one in (book, free)
+    ]
+    assert usage[0] == usage[1]
+    assert book.returns > 20
+    assert book.compactions == 0
+
+
+def opened(book: Book, name: str) -> SubjectTally:
+    found = book.open(name, counts_subjects=True, seconds=[3600], reservation=2)
+    assert isinstance(found, SubjectTally)
+    return found
