@@ -90,7 +90,9 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
         help="refuse by the shape of statements as shipped; else the budgets alone hold",
     )
     parser.add_argument(
-        "--masks", action="store_true", help="mask every patient, with no budget: none may arrive"
+        "--masks",
+        choices=["whole", "partial", "hash"],
+        help="mask every patient so, with no budget: none may arrive",
     )
     return parser.parse_args(arguments)
 

@@ -38,7 +38,7 @@ rules:
     title: Nothing of anybody
     severity: info
     when: {role: {matches: "prove_*"}}
-    mask: {classes: [identity, quasi, health], how: whole}
+    mask: [{classes: [quasi], how: whole}, {classes: [identity, health], how: %s}]
     explain: shows nobody
     why: The masks alone shall hold.
 overrides:
@@ -159,19 +159,19 @@ class KeptVigie(VigieProcess):
 
 @contextmanager
 def running_vigie(
-    laboratory: Laboratory, *, shapes: bool = False, masks: bool = False
+    laboratory: Laboratory, *, shapes: bool = False, masks: str | None = None
 ) -> Iterator[KeptVigie]:
     """Start a Vigie.
 
-    ``shapes``: the rules on the shape of statements refuse as shipped. ``masks``: no rule and no
-    budget stands in the way of anybody, and all that is of a patient is masked.
+    ``shapes``: the rules on the shape of statements refuse as shipped. ``masks``: all that is of a
+    patient is masked so, and no rule and no budget stands in the way of anybody.
     """
     with tempfile.TemporaryDirectory(prefix="vigie-prove-") as name:
         folder = Path(name)
         site = folder / "site"
         shutil.copytree(SITE, site)
         if masks:
-            text = _MASKED_SITE + "".join(_OBSERVED % rule for rule in _shipped_rules())
+            text = _MASKED_SITE % masks + "".join(_OBSERVED % rule for rule in _shipped_rules())
         else:
             observed = "" if shapes else "".join(_SHAPE % rule for rule in _SHAPES)
             text = _SITE % (BUDGET, observed)

@@ -70,7 +70,7 @@ def test_without_vigie_the_machine_finds_a_leak(planted: PlantedLaboratory) -> N
 
 def test_no_sequence_gets_a_value_that_is_masked(planted: PlantedLaboratory) -> None:
     """No rule and no budget stands in the way of somebody to whom every patient is masked."""
-    with prove.running_vigie(planted.laboratory, masks=True) as vigie:
+    with prove.running_vigie(planted.laboratory, masks="whole") as vigie:
         ground = Ground(planted, vigie, most=0)
 
         run_state_machine_as_test(machine_on(ground), settings=SETTINGS)
