@@ -94,7 +94,7 @@ def _obstacle(
     """Return why the result cannot be masked safely; None: it can."""
     if facts.kind in _BLIND and (facts.kind is not Kind.EXPLAIN_ANALYZE or facts.reads_subjects):
         return f"{_BLIND[facts.kind]}, and masked columns may be in it"
-    makes = facts.kind in _MAKES and bool(facts.creates)
+    makes = facts.drops or (facts.kind in _MAKES and bool(facts.creates))
     if facts.changes_catalog and not makes and facts.kind is not Kind.GRANT:
         return "changes a relation, and masked columns may be in it"
     doors = facts.side_doors & _DOORS

@@ -197,6 +197,7 @@ def _facts(
         stages=reading.stages,
         stages_keys=reading.stages_keys,
         changes_catalog=reading.changes_catalog,
+        drops=reading.drops and outline.kind is Kind.DDL,
         changes_session=reading.changes_session,
         creates=frozenset(reading.creates),
         creates_clean=not any(reading.made.get(made, True) for made in reading.creates),

@@ -229,6 +229,7 @@ class StatementFacts:
     stages: bool = False  # copies subjects' data into a relation that is no subject relation
     stages_keys: bool = False  # copies subject keys there: whose a value beside them is, is known
     changes_catalog: bool = False  # DDL: the catalog has to be read again
+    drops: bool = False  # DROP, which makes and shows nothing
     changes_session: bool = False  # search_path, role, settings
     creates: frozenset[Relation] = frozenset()  # relations it makes or renames to
     creates_clean: bool = False  # and nothing of a subject is in them at first

@@ -383,6 +383,16 @@ def test_errors_say_no_value(lab: Lab, masking: VigieProcess) -> None:
             connection.execute("select nowhere from lab.analyse")
 
 
+def test_tables_of_ones_own_come_and_go(lab: Lab, masking: VigieProcess) -> None:
+    """What is made of values of one's own is as it was."""
+    with lab.connect(WHOLE, masking.port) as connection:
+        connection.execute("drop table if exists pg_temp.own")
+        connection.execute("create temp table own (name text)")
+        connection.execute("insert into own values ('DUPONT')")
+        assert connection.execute("select name from own").fetchall() == [("DUPONT",)]
+        connection.execute("drop table own")
+
+
 def test_the_record_and_the_metric_tell(lab: Lab, masking: VigieProcess) -> None:
     """Which columns, and how; how many values."""
     before = samples(masking)['vigie_masked_values_total{how="whole"}']

@@ -119,6 +119,7 @@ def test_what_cannot_be_masked_is_refused(found: StatementFacts) -> None:
         StatementFacts(Kind.TRANSACTION),
         StatementFacts(Kind.DDL, creates=PATIENT, changes_catalog=True),
         StatementFacts(Kind.GRANT, changes_catalog=True),
+        StatementFacts(Kind.DDL, changes_catalog=True, drops=True),
         facts(column(ID), used_classes=frozenset({ID})),
         facts(column(HEALTH, Provenance.FOLDED)),
         facts(column(IDENTITY, Provenance.NONE)),

@@ -65,6 +65,8 @@ def read_definition(reading: Reading, kind: str, body: Node) -> Outline:
         for relation in body.get("relations", ()):
             note_write(reading, relation.get("RangeVar", {}))
         reading.changes_catalog = False
+    elif kind == "DropStmt":
+        reading.drops = True
     for inner_kind, inner in walk(body):
         if inner_kind == "FuncCall":  # defaults, checks, index expressions
             note_function(reading, *qualified(inner.get("funcname", ())))

@@ -145,6 +145,7 @@ class Reading:
     stages: bool = False
     stages_keys: bool = False
     changes_catalog: bool = False
+    drops: bool = False  # DROP, and no more
     changes_session: bool = False
     settings: list[SettingChange] = field(default_factory=list)
     occurrences: int = 0
