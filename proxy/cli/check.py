@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from proxy.cli.loading import Loaded
     from proxy.cli.options import Options
-    from proxy.policy import Policy
+    from proxy.policy import Policy, Rule
     from proxy.policy.drift import Drift
     from proxy.settings import Settings, Upstream
 
@@ -84,10 +84,19 @@ def _summary(loaded: Loaded) -> Iterator[tuple[str, str]]:
     yield "subjects", f"in {numbers['subject_relations']} relations"
     passive = f"{numbers['observed']} observe only, {numbers['exceptions']} exceptions"
     yield "rules", f"{numbers['rules']}, of which {passive}"
+    for number, rule in enumerate(policy.masks):
+        yield "" if number else "masks", f"{rule.id} {rule.title}: {_word_mask(rule)}"
     yield "scores", f"flagged from {limits.flag}, refused from {limits.block}"
     for number, budget in enumerate(policy.budgets):
         whose = ", ".join(sorted(budget.roles)) or "every other role"
         yield "" if number else "budgets", f"{budget.id} {whose}: {word_budget(budget)}"
+
+
+def _word_mask(rule: Rule) -> str:
+    """Return which classes a rule masks, and how: identity by hash, quasi by partial."""
+    hows = sorted((rule.mask or {}).items())
+    said = ", ".join(f"{column_class.value} by {how.value}" for column_class, how in hows)
+    return f"{said}, observed only" if rule.mode is Mode.OBSERVE else said
 
 
 def _word_encryption(settings: Settings) -> str:
@@ -148,6 +157,15 @@ def _as_json(loaded: Loaded) -> dict[str, Any]:
             "version": policy.version,
             **_numbers(policy),
             "thresholds": {"flag": policy.thresholds.flag, "block": policy.thresholds.block},
+            "masks": [
+                {
+                    "id": one.id,
+                    "title": one.title,
+                    "mode": one.mode.value,
+                    "classes": {name.value: how.value for name, how in (one.mask or {}).items()},
+                }
+                for one in policy.masks
+            ],
             "budgets": [
                 {
                     "id": one.id,

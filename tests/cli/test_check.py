@@ -158,3 +158,25 @@ def test_upstreams_are_shown(
         {"address": "a:1", "databases": ["archive", "old"], "listen": None},
         {"address": "b:2", "databases": None, "listen": ["127.0.0.1:6432"]},
     ]
+
+
+def test_masks_are_told(vigie: Callable[..., Done], tmp_path: Path) -> None:
+    """Which classes, and how."""
+    (tmp_path / "x.yaml").write_text(
+        f"format: 1\n{MAP}\nrules:\n"
+        "- {id: EX510, title: Pseudonyms, severity: info, when: {role: {is: app}}, explain: e,"
+        " why: w, mask: [{classes: [quasi], how: whole}, {classes: [identity], how: hash}]}\n"
+    )
+
+    told = vigie("check", "--site", str(tmp_path)).out
+    found = json.loads(vigie("check", "--site", str(tmp_path), "--json").out)
+
+    assert "masks     EX510 Pseudonyms: identity by hash, quasi by whole\n" in told
+    assert found["policy"]["masks"] == [
+        {
+            "id": "EX510",
+            "title": "Pseudonyms",
+            "mode": "enforce",
+            "classes": {"quasi": "whole", "identity": "hash"},
+        }
+    ]
