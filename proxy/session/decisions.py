@@ -65,7 +65,6 @@ class Decisions:
         self._context = context
         self._session_id = session_id
         self._acting = principal  # with for whom
-
         self.hides = False  # a mask was in force for some statement: texts may tell what it hides
 
     def act_for(self, behalf: Behalf) -> None:
