@@ -189,9 +189,7 @@ def _facts(
         key_filters=_key_filters(reading, places),
         bounded_by_keys=outline.bounded and not unknown,
         row_bound=outline.bound,
-        row_bound_slot=None
-        if outline.bound_location is None
-        else places.get(outline.bound_location),
+        row_bound_slot=_bound_slot(outline, places),
         folds=_folds(output),
         side_doors=frozenset(reading.side_doors),
         stages=reading.stages,
@@ -217,6 +215,10 @@ def _facts(
         copy_header=outline.copy_header,
         spans=_spans(encoded, start, len(own), reading),
     )
+
+
+def _bound_slot(outline: Outline, places: Mapping[int, int]) -> int | None:
+    return None if outline.bound_location is None else places.get(outline.bound_location)
 
 
 def _output(column: Named) -> OutputColumn:
