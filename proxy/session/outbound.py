@@ -199,7 +199,8 @@ class Outbound:
             case QueryPending():
                 self._completions.released(head.result)
                 head.index = len(head.statements)
-                state.copying = None
+                if state.copying is head:  # it may be that of a Query behind it
+                    state.copying = None
             case FunctionPending():
                 head.failed = True
             case _:

@@ -116,6 +116,28 @@ def test_a_copy_that_does_not_begin_lets_its_sync_go() -> None:
     )
 
 
+def test_an_error_before_a_copy_is_not_that_of_the_copy() -> None:
+    """The Sync within it is ignored all the same, whoever failed ahead of it."""
+    free().say(
+        f"""
+        >>> Query "select 1/0"
+        >>> Query "{COPY}"
+        >>> CopyData x
+        > Sync
+        << ErrorResponse 22012 "division by zero"
+        < ErrorResponse 22012 "division by zero"
+        <<< ReadyForQuery I
+        <<< CopyInResponse
+        >>> CopyDone
+        <<< CommandComplete "COPY 1"
+        <<< ReadyForQuery I
+        >>> Query "select 1"
+        <<< CommandComplete "SELECT 1"
+        <<< ReadyForQuery I
+        """
+    )
+
+
 def test_a_copy_that_is_none_after_all_lets_its_sync_go() -> None:
     """A Parse that will fail shows COPY; the name stands for what it stood for before."""
     free().say(
