@@ -219,6 +219,13 @@ def explain_verb(
         str | None,
         typer.Option(metavar="NAME", help="Database of the session; else named as the role."),
     ] = None,
+    end_user: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="For whom it acts, if the site believes the role; else as the SQL's comment says.",
+        ),
+    ] = None,
     against: Annotated[
         str | None,
         typer.Option(
@@ -239,7 +246,13 @@ def explain_verb(
 
     options = Options(config, {"site": site, "rules": rules})
     status = explain_sql(
-        sql, options, role=role, database=database, as_json=as_json, against=against
+        sql,
+        options,
+        role=role,
+        database=database,
+        as_json=as_json,
+        against=against,
+        end_user=end_user,
     )
     raise typer.Exit(status)
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from proxy.policy import Policy, Rule
     from proxy.policy.drift import Drift
     from proxy.settings import Settings, Upstream
+    from proxy.terms.behalf import Trust
 
 _PLACE: Final = re.compile(r"(?P<file>.+?):(?P<line>\d+):(?P<column>\d+): (?P<what>.*)", re.DOTALL)
 
@@ -87,6 +88,8 @@ def _summary(loaded: Loaded) -> Iterator[tuple[str, str]]:
     for number, rule in enumerate(policy.masks):
         yield "" if number else "masks", f"{rule.id} {rule.title}: {_word_mask(rule)}"
     yield "scores", f"flagged from {limits.flag}, refused from {limits.block}"
+    for number, trust in enumerate(policy.trusts):
+        yield "" if number else "believed", _word_trust(trust)
     for number, budget in enumerate(policy.budgets):
         whose = ", ".join(sorted(budget.roles)) or "every other role"
         yield "" if number else "budgets", f"{budget.id} {whose}: {word_budget(budget)}"
@@ -110,6 +113,14 @@ def _word_encryption(settings: Settings) -> str:
         if frontend.verify != "none":
             said += f", certificates {frontend.verify}"
     return f"applications {said}; database {backend.mode}"
+
+
+def _word_trust(trust: Trust) -> str:
+    """Return who is believed on what: lims_app from 10.0.3.0/24 on end_user by comment user."""
+    places = [*map(str, trust.networks), *(["a Unix socket"] if trust.takes_unix else [])]
+    where = f" from {', '.join(places)}" if places else ""
+    said = (f"{name.value} by {one.kind.value} {one.name}" for name, one in trust.said.items())
+    return f"{', '.join(sorted(trust.roles))}{where} on {' and '.join(said)}"
 
 
 def _word_upstream(one: Upstream) -> str:
@@ -166,11 +177,23 @@ def _as_json(loaded: Loaded) -> dict[str, Any]:
                 }
                 for one in policy.masks
             ],
+            "believed": [
+                {
+                    "roles": sorted(one.roles),
+                    "addresses": [*map(str, one.networks), *(["unix"] * one.takes_unix)],
+                    **{
+                        name.value: {source.kind.value: source.name}
+                        for name, source in one.said.items()
+                    },
+                }
+                for one in policy.trusts
+            ],
             "budgets": [
                 {
                     "id": one.id,
                     "measure": one.measure.value,
                     "per": [grouping.value for grouping in one.per],
+                    "bound": one.bound,
                     "classes": sorted(one.classes),
                     "relations": sorted(map(str, one.relations)),
                     "roles": sorted(one.roles),

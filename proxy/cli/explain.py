@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rich.console import Console
 from rich.text import Text
 
+from proxy.cli.acting import acting
 from proxy.cli.loading import load
 from proxy.cli.marks import rows, text_and_marks
 from proxy.cli.reading import read_statements
@@ -20,7 +21,6 @@ from proxy.errors import ConfigurationError
 from proxy.policy import explain
 from proxy.policy.masking import masking_of
 from proxy.terms.finding import Action, Mode
-from proxy.terms.principal import Principal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from proxy.policy.explain import Held
     from proxy.terms.facts import StatementFacts
     from proxy.terms.mask import Masking
+    from proxy.terms.principal import Principal
     from proxy.terms.schema_map import SchemaMap
 
 REFUSED: Final = 3
@@ -75,6 +76,7 @@ def explain_sql(
     database: str | None,
     as_json: bool,
     against: str | None = None,
+    end_user: str | None = None,
 ) -> int:
     """Write the explanation of each statement; return 3 if one would be refused, else 0.
 
@@ -85,12 +87,13 @@ def explain_sql(
         database: of the principal; None: named as the role, as PostgreSQL does.
         as_json: write one JSON document.
         against: URL of a database whose catalog and planner are asked.
+        end_user: for whom the principal acts; None: as the comment of the text says.
 
     Errors: ConfigurationError, also for a text that would end the session by its length.
     """
     loaded = load(options)
     raw = _read_sql(sql, loaded.settings.limits.max_statement_bytes)
-    principal = Principal(role, database or role)
+    principal = acting(loaded.policy, role, database or role, raw, end_user)
     map_ = loaded.policy.schema_map
     facts_of_all, plans = _read(raw, map_, against)
     told = []
@@ -159,7 +162,8 @@ def _show(loaded: Loaded, principal: Principal, told: list[_Told]) -> None:
         for name, value in _testimony(one):
             _pair(console, name, value)
         console.print()
-    _pair(console, "for", f"role {principal.role} on database {principal.database}")
+    for_whom = f", for {principal.behalf.end_user}" if principal.behalf.end_user else ""
+    _pair(console, "for", f"role {principal.role} on database {principal.database}{for_whom}")
     for name, budget in zip(["budgets", *[""] * len(budgets)], budgets, strict=False):
         _pair(console, name, f"{budget.id} {word_budget(budget)}")
     by = "names are read with the database's catalog" if told[0].asked else NO_DATABASE
@@ -252,6 +256,7 @@ def _as_json(loaded: Loaded, principal: Principal, told: list[_Told]) -> dict[st
         "mode": loaded.settings.mode.value,
         "role": principal.role,
         "database": principal.database,
+        "end_user": principal.behalf.end_user or None,
         "verdict": max(one.verdict for one in told).name.lower(),
         "statements": [_statement_as_json(one) for one in told],
         "budgets": [{"id": one.id, "allows": word_budget(one)} for one in budgets],

@@ -46,6 +46,8 @@ def word_window(seconds: int) -> str:
 def word_budget(budget: Budget) -> str:
     """Return what a budget allows: at most 100 distinct subjects in 1 h."""
     counted = _COUNTED[budget.measure]
+    if budget.bound is not None:
+        counted += " for end users who were named" if budget.bound else " for nobody who was named"
     if budget.classes:
         counted += f" with {', '.join(sorted(budget.classes))}"
     if budget.relations:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Final
 
-MAX_NAMES: Final = 10_000  # of one principal
+MAX_NAMES: Final = 5_000  # of one principal; each takes 5 KB for each budget by names
 IDLE_SECONDS: Final = 86_400.0  # after which a name makes room for another
 
 

@@ -52,6 +52,7 @@ ABORTED: Final = ord("E")
 # Beyond these the frontend waits. More answers than the backend keeps back in its 8 KiB.
 MAX_PENDING: Final = 2048
 MAX_PENDING_BYTES: Final = 1 << 23
+MAX_ACCOUNTS: Final = 16  # that are open at once, of a session that acts for many
 
 
 @dataclass(slots=True)
@@ -143,7 +144,7 @@ class State:
     behalf: Behalf = NOBODY  # for whom the statement in hand is
     naming: str = ""  # whether it said so
     has_charged: bool = False
-    _account: Account | None = None
+    _accounts: dict[Behalf, Account] = field(default_factory=dict)
     _order_accounts: dict[str, Account] = field(default_factory=dict)
     _seen: _SeenCatalog = field(default_factory=_SeenCatalog)
 
@@ -155,14 +156,13 @@ class State:
 
     def policy_changed(self) -> None:
         """Open the account anew when it is needed: the budgets are others, and who is believed."""
-        self._account = None
+        self._accounts.clear()
         if self._principal is not None:
             self._find_trust(None)
 
     def act_for(self, behalf: Behalf) -> None:
         """From now on charge and record what is done as done for these."""
         self.behalf = behalf
-        self._account = None
         self.decisions.act_for(behalf)
 
     def _find_trust(self, settings: Mapping[str, str] | None) -> None:
@@ -178,16 +178,21 @@ class State:
     @property
     def account(self) -> Account:
         """What the principal has received; opened when needed, not for whoever names a role."""
-        if self._account is None:
+        behalf = self.behalf
+        found = self._accounts.get(behalf)
+        if found is None:
             assert self._principal is not None
             principal, context = self._principal[0], self.context
-            budgets = context.policy.budgets_for(principal.role)
-            behalf = self.behalf
-            self._account = context.ledger.account(
-                principal, budgets, end_user=behalf.end_user, application=behalf.application
+            if len(self._accounts) >= MAX_ACCOUNTS:
+                del self._accounts[next(iter(self._accounts))]
+            found = self._accounts[behalf] = context.ledger.account(
+                principal,
+                context.policy.budgets_for(principal.role),
+                end_user=behalf.end_user,
+                application=behalf.application,
             )
             self.has_charged = True
-        return self._account
+        return found
 
     def order_for(self, facts: StatementFacts) -> WorkOrder | None:
         """Return the work order that a statement is inside of."""

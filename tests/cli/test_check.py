@@ -47,6 +47,7 @@ def test_the_same_as_json(vigie: Callable[..., Done]) -> None:
         "id": "EX217",
         "measure": "distinct_subjects",
         "per": ["role"],
+        "bound": None,
         "classes": [],
         "relations": [],
         "roles": ["export_job"],
