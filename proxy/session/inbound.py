@@ -76,7 +76,7 @@ class Inbound:
         self._channel_binding = channel_binding
         self._planning = planning
         self._speaking = speaking
-        self._large = Large(state, names)
+        self._large = Large(state, names, speaking)
         self._was_open = False  # an extended query, before this message
         self._asking = Asking(state)
         self._showing = Showing(state, speaking)
@@ -366,6 +366,7 @@ class Inbound:
     def _function_call(self, frame: Frame) -> None:
         state = self._state
         facts = StatementFacts(Kind.FUNCTION_CALL)
+        self._speaking.ahead(b"")
         decision = state.decisions.decide([facts], state.out)
         if self._terminates(decision):
             return

@@ -14,6 +14,7 @@ from proxy.wire.frontend import Tag, decode_bind_names
 
 if TYPE_CHECKING:
     from proxy.session.names import Names
+    from proxy.session.speaking import Speaking
     from proxy.session.state import State
     from proxy.wire.frames import Piece
 
@@ -24,9 +25,10 @@ _STREAMED: Final = frozenset({Tag.COPY_DATA, Tag.BIND, Tag.COPY_FAIL})
 class Large:
     """Takes pieces; what has to be read whole is refused by its header."""
 
-    def __init__(self, state: State, names: Names) -> None:
+    def __init__(self, state: State, names: Names, speaking: Speaking) -> None:
         self._state = state
         self._names = names
+        self._speaking = speaking
 
     def take(self, piece: Piece) -> None:
         """Pass on a part of such a message."""
@@ -58,6 +60,7 @@ class Large:
                 return False
             prepared = Prepared(EMPTY)
         portal = Portal(self._names.current(prepared), prepared.text)
+        self._speaking.ahead(prepared.text, [portal.facts])
         decision = state.decisions.decide(self._names.resolve_ahead([portal.facts]), state.out)
         refusal = decision.refusal
         if refusal is not None and state.doomed is None:  # no other Bind can take its place now

@@ -76,8 +76,8 @@ class Outbound:
         if state.phase is Phase.AUTHENTICATION:
             self._authentication(shape)
             return
-        if state.pending and state.trust is not None:
-            self._speaking.now(state.pending[0])
+        if state.trust is not None:
+            self._speaking.now(state.pending[0] if state.pending else None)
         match shape.tag:
             case Tag.PARAMETER_STATUS:
                 self._parameter_status(shape)

@@ -13,7 +13,15 @@ from proxy.errors import WireError
 from proxy.meter.known_names import KnownNames
 from proxy.session.bound_keys import bound_octets
 from proxy.session.noticing import note_new_name
-from proxy.session.pending import DescribePending, ExecutePending, QueryPending
+from proxy.session.pending import (
+    BindPending,
+    DescribePending,
+    ExecutePending,
+    FunctionPending,
+    ParsePending,
+    QueryPending,
+)
+from proxy.session.statements import Portal, Prepared
 from proxy.sql.comments import NOTHING_SAID, said_in_comment
 from proxy.sql.text import TextError, decode_text
 from proxy.terms.behalf import Behalf, Source, SourceKind, usable_name
@@ -27,7 +35,6 @@ if TYPE_CHECKING:
     from proxy.session.names import Names
     from proxy.session.pending import Pending
     from proxy.session.state import State
-    from proxy.session.statements import Portal
     from proxy.terms.facts import StatementFacts
 
 NAMED = "named"
@@ -52,8 +59,11 @@ class Speaking:
             followed = followed.after(statements[: _last_about_subjects(statements)])
         self._speak(text, self._cursors(statements, ahead=True), followed)
 
-    def now(self, head: Pending) -> None:
-        """Find out for whom the statement is that the backend carries out now."""
+    def now(self, head: Pending | None) -> None:
+        """Find out for whom the statement is that the backend carries out now; None: it does none.
+
+        What has no text of its own is for whom a setting says.
+        """
         if self._state.trust is None:
             return
         match head:
@@ -65,6 +75,10 @@ class Speaking:
                 if portal is not None:
                     cursors = self._cursors([portal.facts], ahead=False)
                     self._speak(portal.text, cursors, self._state.followed)
+            case ParsePending(prepared=Prepared(text=text)) | BindPending(portal=Portal(text=text)):
+                self._speak(text, (), self._state.followed)
+            case None | FunctionPending():
+                self._speak(b"", (), self._state.followed)
             case _:
                 pass
 
@@ -170,3 +184,5 @@ def answered(state: State, settings: Sequence[str], rows: Sequence[Sequence[str 
         raise WireError("the settings of the session have another form than asked for")
     for name, value in zip(settings, rows[0], strict=True):
         report(state, name, value or "", is_default=False)
+    if state.followed is not None:  # it was asked outside of any transaction
+        state.followed.ready(idle=True, aborted=False)

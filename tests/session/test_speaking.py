@@ -11,7 +11,7 @@ from proxy.session import commands as c
 from proxy.session import events as e
 from proxy.session.catalog_book import Reader
 from proxy.sql import Analyser
-from proxy.terms.behalf import Behalf, Source, SourceKind, Trust
+from proxy.terms.behalf import NOBODY, Behalf, Source, SourceKind, Trust
 from proxy.terms.budget import Grouping
 from proxy.terms.finding import Action
 from tests.conversation import PATH, Conversation, context_of, policy_of, subjects
@@ -270,6 +270,22 @@ def test_another_policy_believes_others_at_once() -> None:
     talk.context.adopt(policy_of(subjects(9)))
     talk.say("* PolicyChanged")
     assert talk.session._state.trust is None
+
+
+def test_what_has_no_text_is_for_nobody_whom_a_comment_named() -> None:
+    """A large Bind is for whom its statement is; a notification between two for nobody."""
+    talk = talk_of(policy(SourceKind.COMMENT, "user"))
+    text = f"{READ} /*user='alice'*/"
+    talk.send(e.FrontendBytes(frontend_message(f'Parse s "{text}"')))
+    talk.send(e.FrontendBytes(frontend_message("Sync")))
+    talk.send(e.BackendBytes(backend_message("ParseComplete") + backend_message("ReadyForQuery I")))
+    state = talk.session._state
+    talk.send(e.BackendBytes(backend_message("NotificationResponse channel text")))
+    assert state.behalf == NOBODY
+
+    large = b"B" + (1 << 20).to_bytes(4, "big") + b"\0s\0" + bytes(1 << 17)
+    talk.send(e.FrontendBytes(large))
+    assert state.behalf == Behalf("alice")
 
 
 def test_a_name_too_many_is_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
