@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from proxy.sql import reads_definitions
-from proxy.terms.behaviour import USUAL, Behaviour
+from proxy.terms.behaviour import Behaviour
 
 if TYPE_CHECKING:
+    from proxy.meter.habits import Habits
     from proxy.session.state import State
     from proxy.terms.facts import StatementFacts
 
@@ -35,30 +36,32 @@ def notice(state: State, facts: StatementFacts, catalog_steps: int) -> Statement
     reads, asks = facts.reads_subjects, reads_definitions(facts)
     if not reads and not asks:
         return facts
-    habits = state.context.habits_of(state.decisions.principal.key, state.now)
-    found = USUAL
+    habits, now = _habits(state), state.now
+    templates = wrong = burst = new_names = 0
+    is_new = is_off_hours = False
     if asks:
-        habits.catalog.add(facts.fingerprint, state.now)
-        templates = habits.catalog.count(state.now)
-        found = Behaviour(
-            catalog_steps=catalog_steps,
-            catalog_templates=templates if templates >= FEWEST_TEMPLATES else 0,
-        )
+        habits.catalog.add(facts.fingerprint, now)
+        templates = habits.catalog.count(now)
     if asks or facts.unknown_relations:
-        wrong = _coarse(habits.wrong.count(state.now), FEWEST_WRONG)
-        found = replace(found, wrong_statements=wrong)
+        wrong = habits.wrong.count(now)
     if reads:
-        found = replace(
-            found,
-            new_template=habits.templates.is_new(facts.fingerprint, state.now),
-            burst=_coarse(habits.asked(state.now), SMALLEST_BURST),
-            off_hours=_is_off_hours(state),
-            new_end_users=_coarse(habits.new_names.count(state.now), FEWEST_NAMES),
-        )
-    if found == USUAL:
+        is_new = habits.templates.is_new(facts.fingerprint, now)
+        burst, new_names = habits.asked(now), habits.new_names.count(now)
+        is_off_hours = _is_off_hours(state)
+    found = (
+        catalog_steps,
+        templates if templates >= FEWEST_TEMPLATES else 0,
+        _coarse(wrong, FEWEST_WRONG),
+        is_new,
+        _coarse(burst, SMALLEST_BURST),
+        is_off_hours,
+        _coarse(new_names, FEWEST_NAMES),
+    )
+    if not any(found):
         return facts
-    shape = None if facts.shape is None else (facts.shape, found)
-    return replace(facts, behaviour=found, shape=shape)
+    behaviour = Behaviour(*found)
+    shape = None if facts.shape is None else (facts.shape, behaviour)
+    return replace(facts, behaviour=behaviour, shape=shape)
 
 
 def note_error(state: State, sqlstate: bytes | None) -> None:
@@ -69,17 +72,21 @@ def note_error(state: State, sqlstate: bytes | None) -> None:
 
 def note_wrong(state: State) -> None:
     """Note a statement with bad syntax, or with a name that does not exist."""
-    state.context.habits_of(state.decisions.principal.key, state.now).wrong.add(state.now)
+    _habits(state).wrong.add(state.now)
 
 
 def note_received(state: State, rows: int) -> None:
     """Note rows about subjects that were released."""
-    state.context.habits_of(state.decisions.principal.key, state.now).received(rows, state.now)
+    _habits(state).received(rows, state.now)
 
 
 def note_new_name(state: State) -> None:
     """Note an end user who was never named before."""
-    state.context.habits_of(state.decisions.principal.key, state.now).named(state.now)
+    _habits(state).named(state.now)
+
+
+def _habits(state: State) -> Habits:
+    return state.context.habits_of(state.decisions.principal.key, state.now)
 
 
 def _is_off_hours(state: State) -> bool:
