@@ -1,7 +1,7 @@
-"""What the last comment of a text says, as sqlcommenter writes it: ``/*key='value',key='value'*/``.
+"""What the comments that end a text say: ``/*key='value',key='value'*/``, as sqlcommenter does.
 
-Only the last token of the text counts, and nothing but space or a semicolon may follow: what stands
-in a string, within the text or behind a second such comment is somebody else's word.
+Nothing but space or a semicolon may follow: what stands in a string, or within the text, is
+somebody else's word, and of two for one key nobody knows which is meant.
 
 Source: sqlcommenter specification, "Parsing", "Meta characters", "Key value serialization".
 """
@@ -9,6 +9,7 @@ Source: sqlcommenter specification, "Parsing", "Meta characters", "Key value ser
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from proxy.sql.text import TextError, decode_text
@@ -18,9 +19,11 @@ if TYPE_CHECKING:
 
     from proxy.sql.template import Template
 
+_Pair = tuple[str, str | None]
 NOTHING_SAID: Final[Mapping[str, str]] = {}
 LONGEST_COMMENT: Final = 8192  # characters
 _END: Final = b"*/"
+_SPACE: Final = " \t\n\r\f"
 _AFTER: Final = b" \t\n\r\f;"
 _PART: Final = r"(?:[A-Za-z0-9_.~*!()+\-]++|%[0-9A-Fa-f]{2})"
 _VALUE: Final = r"(?:[^'\\*%,\x00-\x1f]++|%[0-9A-Fa-f]{2}|\\')*+"
@@ -45,33 +48,35 @@ def said_in_comment(
     except TextError:
         return NOTHING_SAID
     template = cut(text)
-    if template is None or not template.comments:
+    if template is None:
         return NOTHING_SAID
-    ends_at = len(text.rstrip(_AFTER.decode()))
-    *others, (start, end) = template.comments
-    said = _pairs(text[start:end]) if end == ends_at else None
-    if said is None or any(_pairs(text[one:other]) is not None for one, other in others):
+    pairs: list[_Pair] = []
+    others = list(template.comments)
+    end = len(text.rstrip(_AFTER.decode()))
+    while others and others[-1][1] == end:
+        found = _pairs(text[others[-1][0] : end])
+        if found is None:
+            break
+        pairs += found
+        end = len(text[: others.pop()[0]].rstrip(_SPACE))
+    if any(_pairs(text[start:stop]) is not None for start, stop in others):
         return NOTHING_SAID
-    return said
+    times = Counter(key for key, _ in pairs)
+    return {key: value for key, value in pairs if value is not None and times[key] == 1}
 
 
-def _pairs(comment: str) -> Mapping[str, str] | None:
-    """Return what a comment says; None for one that says nothing in this form."""
+def _pairs(comment: str) -> list[_Pair] | None:
+    """Return what a comment says, None for a value that is not certain; None if it says nothing."""
     if not comment.startswith("/*") or len(comment) > LONGEST_COMMENT:
         return None
     inner = comment[2:-2]
-    said: dict[str, str] = {}
-    doubtful: set[str] = set()
+    said: list[_Pair] = []
     at = 0
     while found := _PAIR.match(inner, at):
-        key, value = _decoded(found[1]), _decoded(found[2].replace("\\'", "'"))
-        if key is None or value is None or key in said:
-            doubtful.update(one for one in (key,) if one is not None)
-        else:
-            said[key] = value
+        said.append((_decoded(found[1]) or "", _decoded(found[2].replace("\\'", "'"))))
         at = found.end()
         if at == len(inner):
-            return {key: value for key, value in said.items() if key not in doubtful}
+            return said
         if inner[at] != ",":
             return None
         at += 1

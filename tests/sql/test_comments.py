@@ -36,6 +36,9 @@ def said(text: str | bytes, encoding: str = "UTF8") -> dict[str, str]:
         ("select 1 /*user='o\\'hara'*/", {"user": "o'hara"}),
         ("select 1 /*user='a+b'*/", {"user": "a+b"}),  # a plus is no space
         ("select 1 /*user=''*/", {"user": ""}),
+        ("select 1 /*route='x'*/ /*user='alice'*/", {"route": "x", "user": "alice"}),
+        ("select 1 /*user='alice'*//*route='x'*/;", {"route": "x", "user": "alice"}),
+        ("select 1 /* a note */ /*user='alice'*/", {"user": "alice"}),
         ("select 1 /*user='%252F'*/", {"user": "%2F"}),  # decoded once
         ("select /*+ SeqScan(p) */ 1 /*user='alice'*/", {"user": "alice"}),
         ("select 'it''s /* no' /*user='alice'*/", {}),  # a lexer may see another text there
@@ -65,6 +68,9 @@ def test_what_it_says(text: str, expected: dict[str, str]) -> None:
         "/*user='mallory'*/ select 1",
         "select 1 /*user='mallory'*/ where true /*user='alice'*/",  # two of them
         "select 1 /*user='mallory'*//*user='alice'*/",
+        "select 1 /*user='alice'*/ /* a note */",
+        "select 1 /*user='a',user='b'*/ /*user='alice'*/",
+        "select 1 /*user='mallory'*/; /*user='alice'*/",
         "select 1 /*user='mallory'*/ /*user='alice'*/",
         "select 1 /* /*user='mallory'*/ */",  # nested
         "select 1 /*user='a'/*,user='b'*/*/",
