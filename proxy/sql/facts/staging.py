@@ -76,8 +76,10 @@ def note_staging(
         for put in carried
     )
     reading.stages |= staged
-    if staged or keys:  # of one made earlier in this text, the next statement has to know
-        reading.made.update((target, True) for target in targets if target in reading.made)
+    if staged or keys:
+        # the next statement has to know: of this text for one made in it, of this body for any
+        within = bool(reading.calls) or reading.is_trial
+        reading.made.update((one, True) for one in targets if within or one in reading.made)
     return staged
 
 

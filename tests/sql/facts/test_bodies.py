@@ -77,6 +77,9 @@ FUNCTIONS: Final[dict[str, tuple[str, str, str]]] = {
     "p_folds": ("(p_id bigint) RETURNS text", "plpgsql",
                 ("begin perform (select array_agg(nir) from patient)::text::int;"
                 " return (select p.sex from patient p where p.id = p_id); end")),
+    "p_parks": ("() RETURNS SETOF text", "plpgsql",
+                ("begin insert into lab.analyse(code) select nir from patient;"
+                 " return query select a.code from lab.analyse a; end")),
     "p_hidden": ("() RETURNS int", "plpgsql",
                  "#variable_conflict use_variable\nbegin return 1; end"),
     "p_file": ("() RETURNS text", "plpgsql", "begin return pg_read_file('/etc/passwd'); end"),
@@ -209,6 +212,9 @@ def test_writes_and_doors_within_are_the_callers(facts: Callable[[str], Statemen
     assert facts("select lab.logs(nir) from patient").stages
     assert not facts("select lab.logs('x')").stages
     assert facts("select lab.logs('x')").writes == {Relation("lab", "analyse")}
+    parked = facts("select * from lab.p_parks()")
+    assert parked.stages
+    assert parked.folds is UNKNOWN  # what was put there comes back
     found = facts("select lab.p_file()")
     assert SideDoor.FILE in found.side_doors
 
