@@ -11,6 +11,7 @@ from proxy.session.commands import CatalogRead, InternalFault
 from proxy.session.pending import OwnQueryPending
 from proxy.session.speaking import answered, question
 from proxy.sql import CATALOG_QUERY, SESSION_QUERY, build_catalog
+from proxy.sql.facts.triggers import copied_by_triggers
 from proxy.terms.facts import Kind, StatementFacts
 from proxy.wire.backend import Tag, decode_data_row, decode_fields
 from proxy.wire.encode import SYNC, bind, close, describe_portal, execute, parse
@@ -153,6 +154,7 @@ class OwnQuery:
                 kept=book.kept(reader.database),
                 tainted=book.tainted(reader.database),
             )
+            catalog = self._with_logs(pending, catalog, before)
             book.put(reader.database, catalog, pending.change, state.now, pending.results)
             state.out.append(CatalogRead(loaded=True, drift=self._find_drift(catalog, before)))
             state.catalog_failed_at = None
@@ -171,6 +173,18 @@ class OwnQuery:
         if new:
             state.decisions.drifted(new, state.out)
         return count_by_kind(book.drift())
+
+    def _with_logs(
+        self, pending: OwnQueryPending, catalog: Catalog, before: Catalog | None
+    ) -> Catalog:
+        """Return the catalog with what triggers copy subjects' data into."""
+        schema_map = self._state.context.policy.schema_map
+        if before is not None and catalog.version == before.version:
+            return catalog
+        copies = copied_by_triggers(catalog, schema_map)
+        if not copies:
+            return catalog
+        return build_catalog(pending.results, schema_map, catalog, tainted=copies)
 
     def _fail(self, pending: OwnQueryPending) -> None:
         state = self._state

@@ -70,6 +70,7 @@ class CatalogFunction:
     security_definer: bool
     extension: str
     owner: str = ""
+    triggers: tuple[int, ...] = ()  # OIDs of the relations whose triggers run it
     definition: str = ""  # as CREATE FUNCTION; '': of another language, or too long
 
 

@@ -177,7 +177,7 @@ class _Builder:
         by_oid: dict[int, CatalogFunction] = {}
         for row in self.results[5]:
             oid, schema, name, kind, volatility, language, definer, extension, *body = row
-            owner, definition = body or ("", "")
+            owner, definition, triggers = (*body, "", "", "")[:3]
             found = CatalogFunction(
                 int(oid),
                 Function(schema, name),
@@ -187,6 +187,7 @@ class _Builder:
                 definer == "t",
                 extension,
                 owner,
+                tuple(map(int, triggers.split())),
                 definition,
             )
             by_oid[found.oid] = found

@@ -67,3 +67,33 @@ def test_a_copy_is_known_after_a_kill_and_under_another_name(
             direct.execute(f"drop function lab.{name}()")
             for table in {f"staging.{name}_renamed", copied, f"staging.{name}_f"}:
                 direct.execute(f"drop table if exists {table}")
+
+
+def test_a_log_that_a_trigger_writes_holds_subjects(lab: Lab, tmp_path: Path) -> None:
+    """Nobody has to copy anything through Vigie for that."""
+    name = f"log_{secrets.token_hex(4)}"
+    with lab.connect(SUPERUSER) as direct:
+        direct.execute(f"create table staging.{name} (what text)")
+        direct.execute(
+            f"create function lab.{name}() returns trigger language plpgsql as $$ begin"
+            f" insert into staging.{name} values (old.last_name); return new; end $$"
+        )
+        direct.execute(
+            f"create trigger {name} after update on lab.patient"
+            f" for each row execute function lab.{name}()"
+        )
+        direct.execute("grant usage on schema staging to biologist")
+        direct.execute(f"grant select on staging.{name} to biologist")
+    process = VigieProcess(lab.port, tmp_path)
+    process.start()
+    try:
+        with (
+            lab.connect("biologist", process.port) as connection,
+            pytest.raises(psycopg.errors.InsufficientPrivilege, match="reads every row of"),
+        ):
+            connection.execute(f"select what from staging.{name}")
+    finally:
+        process.stop()
+        with lab.connect(SUPERUSER) as direct:
+            direct.execute(f"drop function lab.{name}() cascade")
+            direct.execute(f"drop table staging.{name}")

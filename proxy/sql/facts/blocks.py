@@ -36,7 +36,7 @@ from proxy.terms.column_class import ColumnClass
 from proxy.terms.facts import SubjectFilter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from proxy.sql.facts.routine import Routine
 
@@ -74,11 +74,19 @@ class _Pass:
 
 
 def read_block(
-    reading: Reading, routine: Routine, arguments: Sequence[Node]
+    reading: Reading,
+    routine: Routine,
+    arguments: Sequence[Node],
+    rows: Mapping[str, tuple[Named, ...]] | None = None,
 ) -> tuple[Result, list[Value]]:
-    """Return what a body gives, and what it computes on the way. Errors: ``Unreadable``."""
+    """Return what a body gives, and what it computes on the way. Errors: ``Unreadable``.
+
+    ``rows``: what it holds at first beside its arguments: the rows that a trigger is for.
+    """
     block = read_source(routine.source or "")
     reader = _BlockReader(reading, routine, block, arguments)
+    for name, columns in (rows or {}).items():
+        reader.hold(name, columns)
     return reader.read()
 
 
@@ -105,6 +113,11 @@ class _BlockReader:
             self._alias(alias, name)
         for name in gathering(block.steps):
             self._held.setdefault(name, Variable()).gathers = True
+
+    def hold(self, name: str, columns: tuple[Named, ...]) -> None:
+        """Let a variable hold a row."""
+        value = combine(column.value for column in columns)
+        self._held[name] = Variable(value, columns)
 
     def _give(self, name: str, node: Node) -> None:
         """Let a parameter hold an argument."""

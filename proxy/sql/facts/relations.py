@@ -191,6 +191,11 @@ def _item_of_map(reading: Reading, relation: Relation, occurrence: int | None) -
     return Item(relation.name, relation.schema, None, rest, listed)
 
 
+def stored_columns(reading: Reading, relation: Relation) -> tuple[Named, ...]:
+    """Return what the columns of one row of a relation carry."""
+    return _item_of(reading, relation, reading.new_occurrence()).visible
+
+
 def _value(relation: Relation, name: str, origin: ColumnOrigin, occurrence: int | None) -> Value:
     if origin == HARMLESS_COLUMN:
         return NOTHING
