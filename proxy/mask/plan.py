@@ -30,12 +30,12 @@ _NO_TYPE: Final = 0
 
 @dataclass(frozen=True, slots=True)
 class MaskPlan:
-    """How each column of a result is masked, by which rule first.
+    """How each column of a result is masked, as the rules ask for.
 
     ``obstacle``: why it cannot be; None: it can. ``masker`` None: no column is.
     """
 
-    rule: str
+    masking: Masking
     hows: tuple[How | None, ...] = ()
     obstacle: str | None = None
     masker: RowMasker | None = None
@@ -64,13 +64,12 @@ def plan_mask(
 
     Errors: none.
     """
-    rule = masking.rule
     if masking.obstacle is not None:
-        return MaskPlan(rule, obstacle=masking.obstacle)
+        return MaskPlan(masking, obstacle=masking.obstacle)
     output = facts.output
     known = output is not UNKNOWN and len(output) == len(columns)
     if facts.reads_subjects and not known:
-        return MaskPlan(rule, obstacle="gives other columns than were expected")
+        return MaskPlan(masking, obstacle="gives other columns than were expected")
     hows: list[How | None] = []
     maskers: dict[int, tuple[How, Masker]] = {}
     for index, column in enumerate(columns):
@@ -81,7 +80,9 @@ def plan_mask(
             if copies and len(output[index].sources) != 1:
                 type_oid = _NO_TYPE  # the catalog does not tell it
         if ColumnClass.UNKNOWN in classes:
-            return MaskPlan(rule, obstacle=f"gives column {index + 1}, whose source is not known")
+            return MaskPlan(
+                masking, obstacle=f"gives column {index + 1}, whose source is not known"
+            )
         how = _strictest_of(masking, classes)
         hows.append(how)
         if how is None:
@@ -90,14 +91,14 @@ def plan_mask(
         masker = None if codec is None else masker_of(how, kind, secret)
         if masker is None:
             said = f"gives column {index + 1}, which cannot be masked by {how.value}: its type"
-            return MaskPlan(rule, obstacle=f"{said} (OID {type_oid}) or width does not allow it")
+            return MaskPlan(masking, obstacle=f"{said} (OID {type_oid}) or width does not allow it")
         maskers[index] = (how, masker)
     if not maskers:
-        return MaskPlan(rule, tuple(hows))
+        return MaskPlan(masking, tuple(hows))
     names = [column.name.encode(codec or "ascii", "replace") for column in columns]
     copy_format = (facts.copy_format or CopyFormat.OTHER) if copies else None
     rows = RowMasker(maskers, names, copy_format, has_header=copies and facts.copy_header)
-    return MaskPlan(rule, tuple(hows), masker=rows)
+    return MaskPlan(masking, tuple(hows), masker=rows)
 
 
 def _stored(column: ResultColumn, catalog: Catalog | None) -> Iterable[ColumnClass]:

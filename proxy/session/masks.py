@@ -55,7 +55,11 @@ class Masks:
         masking = self._state.decisions.masking_of(facts)
         if masking is None:
             return None
-        return MaskPlan(masking.rule, obstacle=masking.obstacle or "gives what was not described")
+        return MaskPlan(masking, obstacle=masking.obstacle or "gives what was not described")
+
+    def still_holds(self, mask: MaskPlan | None, facts: StatementFacts) -> bool:
+        """Whether the rules ask for what a result was planned with: for whom it is may change."""
+        return self._state.decisions.masking_of(facts) == (None if mask is None else mask.masking)
 
     def leaving(
         self, shape: Frame | Run | Piece, result: Result, facts: StatementFacts
@@ -79,7 +83,7 @@ class Masks:
             except MaskError as error:
                 obstacle = f"gives rows that cannot be masked: {error}"
         state = self._state
-        return state.decisions.unmaskable(mask.rule, obstacle, facts, state.out)
+        return state.decisions.unmaskable(mask.masking.rule, obstacle, facts, state.out)
 
     def text(self, tag: int, raw: bytes, fields: Mapping[str, bytes]) -> bytes:
         """Return an ErrorResponse as it may leave."""

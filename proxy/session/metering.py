@@ -124,7 +124,8 @@ class Metering:
         if portal is not None and portal.result is not None:
             # what EXECUTE or FETCH runs may be another since the portal was described
             is_named = portal.facts.kind in {Kind.EXECUTE, Kind.FETCH}
-            if not is_named or portal.planned_for == facts:
+            is_same = not is_named or portal.planned_for == facts
+            if is_same and self.masks.still_holds(portal.result.mask, facts):
                 return portal.result
         elif portal is not None and not facts.reads_subjects:
             return self._result(FREE)

@@ -218,10 +218,9 @@ class Outbound:
         if refusal is not None and refusal.is_answer(raw):
             answer: bytes = refusal.answer(raw)
             return answer
-        spent = self._metering.charge_error(fields)
-        if spent is not None:
-            return spent.to_error()
-        return self._metering.masks.text(Tag.ERROR_RESPONSE, raw, fields)
+        shown = self._metering.masks.text(Tag.ERROR_RESPONSE, raw, fields)
+        spent = self._metering.charge_error(fields if shown is raw else decode_fields(shown[5:]))
+        return shown if spent is None else spent.to_error()
 
     # before the first ReadyForQuery
 

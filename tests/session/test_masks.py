@@ -137,8 +137,8 @@ def test_a_row_in_pieces_does_not_leave() -> None:
     ],
 )
 def test_errors_say_no_value(error: bytes) -> None:
-    """Neither detail nor message leave where they may quote a row."""
-    talk = talk_of()
+    """Neither detail nor message leave where they may quote a row; so they cost nothing."""
+    talk = talk_of(limit=0)
     talk.say('>>> Query "update lab.patient set medecin_id = null where id = 1"')
 
     talk.send(e.BackendBytes(error))
