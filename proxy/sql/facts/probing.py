@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from proxy.sql.facts.folding import AGGREGATES
-from proxy.sql.facts.tree import qualified, without_casts
+from proxy.sql.facts.tree import qualified, walk, without_casts
 from proxy.sql.facts.value import derive
 from proxy.terms.column_class import ColumnClass
 from proxy.terms.facts import Provenance, SubjectFilter
@@ -55,13 +55,27 @@ def note_test(
     telling = [value.column_class in _TELLING for value in sides]
     if any(telling) and any(value.tells_nothing for value in sides):
         reading.names_subject = True
+    against_constant = any(value.tells_nothing for value in sides)
     for side, value in zip((body.get("lexpr"), body.get("rexpr")), sides, strict=True):
         if value.column_class is not ColumnClass.IDENTITY:
             continue
-        if value.provenance is Provenance.DIRECT or (side and _is_whole(side, read)):
+        whole = value.provenance is Provenance.DIRECT or (side and _is_whole(side, read))
+        if whole:
             reading.tests_order |= ordered
         else:
             reading.tests_parts = True
+        if against_constant and _asks_aside(side or {}, ordered=ordered):
+            reading.asks_aside = True
+
+
+def _asks_aside(node: Node, *, ordered: bool) -> bool:
+    """Whether it is a part of what a query within gives, who need not be the one that is shown."""
+    query = without_casts(node).get("SubLink")
+    if query is None or ordered:
+        return any(kind == "SubLink" for kind, _ in walk(node))
+    targets = query.get("subselect", {}).get("SelectStmt", {}).get("targetList", ())
+    plain = ("ColumnRef" in one.get("ResTarget", {}).get("val", {}) for one in targets)
+    return not targets or not all(plain)
 
 
 def note_row_count(reading: Reading, value: Value) -> Value:
@@ -88,7 +102,7 @@ def probes_identity(reading: Reading, result: Result, output: Sequence[OutputCol
 
     Over many patients a count of parts is a statistic.
     """
-    if reading.spells_rows:
+    if reading.spells_rows or reading.asks_aside:
         return True
     if not reading.tests_parts and not reading.tests_order:
         return False

@@ -138,6 +138,7 @@ class Reading:
     names_subject: bool = False  # compares a key or identity with a constant
     tests_parts: bool = False  # compares a computed part of an identity
     spells_rows: bool = False  # an identity says how many rows there are, or how long it takes
+    asks_aside: bool = False  # compares a part of one that a query within the predicate gives
     tests_order: bool = False  # compares an identity by order or pattern
     # classes of columns that are more than given as they are: compared, computed with, ordered by
     used: set[ColumnClass] = field(default_factory=set)

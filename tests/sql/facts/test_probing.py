@@ -20,6 +20,18 @@ PROBES = [
     "select count(*) from patient where id in (7) and nir between '18' and '19'",
     "select exists(select 1 from patient where id = 7 and ascii(last_name) > 77)",
     "select 1 from patient where id = 7 and nir > '184'",
+    (
+        "select id, nir, last_name from patient where id = 1 and ascii(substring((select"
+        " coalesce(cast(nir as text), ' ') from patient order by nir offset 5 limit 1)::text"
+        " from 3 for 1)) > 52"
+    ),
+    "select id, nir from patient where id = 1 and (select nir from patient offset 5 limit 1) > '2'",
+    "select * from patient where id = 1 and left((select nir from patient where id = 2), 1) = '2'",
+    "select * from patient where id = 1 and (select left(nir, 1) from patient where id = 2) = '2'",
+    (
+        "select * from patient where id = case when substr((select nir from patient limit 1), 1, 1)"
+        " = '1' then 1 else 2 end"
+    ),
     "select 1 from patient where id = 7 and nir ~ '^184'",
     "select 1/(case when (select right(nir, 1)::int from patient where id = 7) > 4 then 0 end)",
     "select case when get_byte(nir::bytea, 3) > 50 then 1 end from patient where id = 7",
@@ -39,6 +51,10 @@ EVERYDAY = [
     "select count(*) from patient where last_name ilike '%dup%'",
     "select count(*) from patient where left(nir, 1) = '2'",
     "select last_name from patient where id = 7 and nir like '1%'",
+    "select id, nir from patient where nir = (select nir from patient where id = 7)",
+    "select id from patient where (select last_name from patient where id = 7) = 'DUPONT'",
+    "select nir from patient where left(nir, 3) = (select left(nir, 3) from patient where id = 7)",
+    "select id, nir from patient where last_name like (select upper($1) || '%')",
     "select 1 from resultat where patient_id = 7 and value > 4",
     "select 1 from patient where id = 7 and birth_date < '1961-02-03'",
     "update patient set last_name = 'X' where id = 7 and nir = '184'",
