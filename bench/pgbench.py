@@ -1,4 +1,6 @@
-"""pgbench -S: throughput, latency and the proxy's CPU time per transaction.
+"""pgbench: throughput, latency and the proxy's CPU time per transaction.
+
+``-S`` reads an account, of nobody; ``lims-...`` one patient by its key, which is charged.
 
 All figures are of a window within the run, after the sessions have logged in: transactions are
 counted from pgbench's own log, CPU time is read at both ends of the window.
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
 
 PROTOCOLS: Final = ("simple", "extended", "prepared")
 SESSIONS: Final = (1, 8, 32)
+FEW_SESSIONS: Final = (1, 8)
+BY_KEY: Final = """\\set id random(1, {patients})
+select id, nir, last_name, first_name, birth_date from lab.patient where id = :id;
+"""
 TPS: Final = Metric("tps", "transactions", "/s", higher_is_better=True)
 MEAN: Final = Metric("mean_ms", "mean latency", "ms")
 P99: Final = Metric("p99_ms", "p99 latency", "ms")
@@ -38,7 +44,7 @@ _CONNECTING_SESSIONS: Final = 4
 
 
 def measures(scale: Scale) -> Iterator[Measure]:
-    """Give pgbench -S by protocol and number of sessions, then one connection a transaction."""
+    """Give pgbench by protocol and number of sessions, then one connection a transaction."""
     for protocol in PROTOCOLS:
         for sessions in SESSIONS:
             yield Measure(
@@ -46,6 +52,15 @@ def measures(scale: Scale) -> Iterator[Measure]:
                 "pgbench",
                 (TPS, MEAN, P99, CPU),
                 partial(run, protocol=protocol, sessions=sessions, scale=scale),
+                _unfit if protocol == "prepared" else lambda _target: "",
+            )
+    for protocol in PROTOCOLS:
+        for sessions in FEW_SESSIONS:
+            yield Measure(
+                f"lims-{protocol}-{sessions}",
+                "lims",
+                (TPS, MEAN, P99, CPU),
+                partial(run, protocol=protocol, sessions=sessions, scale=scale, script=BY_KEY),
                 _unfit if protocol == "prepared" else lambda _target: "",
             )
     yield Measure(
@@ -59,15 +74,28 @@ def measures(scale: Scale) -> Iterator[Measure]:
 
 
 def run(
-    target: Target, *, protocol: str, sessions: int, scale: Scale, options: Sequence[str] = ()
+    target: Target,
+    *,
+    protocol: str,
+    sessions: int,
+    scale: Scale,
+    options: Sequence[str] = (),
+    script: str = "",
 ) -> Values:
-    """Run pgbench -S once and return tps, mean_ms, p99_ms and, of a proxy, cpu_us.
+    """Run pgbench once and return tps, mean_ms, p99_ms and, of a proxy, cpu_us.
+
+    ``script``: what a transaction is; nothing: ``-S``.
 
     Errors: BenchError if pgbench fails, with what it said.
     """
     with tempfile.TemporaryDirectory(prefix="vigie-bench-") as folder:
+        source = ["-S"]
+        if script:
+            path = Path(folder) / "script"
+            path.write_text(script.format(patients=scale.patients))
+            source = ["-f", str(path)]
         command = [
-            *(target.database.program("pgbench"), "-S", "-n", "-M", protocol),
+            *(target.database.program("pgbench"), *source, "-n", "-M", protocol),
             *("-c", str(sessions), "-j", str(min(sessions, 2)), "-T", str(scale.pgbench_seconds)),
             *("--log", "--log-prefix", f"{folder}/log", *options),
         ]
@@ -107,14 +135,14 @@ def _await_transactions(folder: Path) -> None:
     """Return when the first transactions are in the log, or after a while."""
     deadline = time.monotonic() + _LOGIN_SECONDS
     while time.monotonic() < deadline:
-        if any(path.stat().st_size for path in folder.iterdir()):
+        if any(path.stat().st_size for path in folder.glob("log*")):
             return
         time.sleep(_POLL_SECONDS)
 
 
 def _latencies(folder: Path, first: float, last: float) -> Iterator[float]:
     """Yield the latency (us) of each transaction that ended between the two times."""
-    for path in folder.iterdir():
+    for path in folder.glob("log*"):
         with path.open(encoding="ascii") as lines:
             for line in lines:
                 _, _, latency, _, seconds, microseconds = line.split()[:6]

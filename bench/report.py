@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _TITLES: Final = {
     "pgbench": "pgbench -S by protocol and sessions",
+    "lims": "One patient by its key, charged (pgbench) by protocol and sessions",
     "bulk": "Bulk reads",
     "connect": "One connection for each transaction (pgbench -C -S)",
     "memory": "Memory of idle sessions",

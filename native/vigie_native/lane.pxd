@@ -1,6 +1,6 @@
 cdef class LaneCounts:
     cdef long long _statements[64]
-    cdef public long long rows
+    cdef long long _rows[8]
     cdef public long long size_bytes
 
 
@@ -11,6 +11,8 @@ cdef class Known:
     cdef readonly object makes
     cdef readonly object text
     cdef readonly bint may_have_rows
+    cdef readonly int method
+    cdef readonly object tariff
 
 
 cdef class LaneState:
@@ -23,14 +25,17 @@ cdef class LaneState:
     cdef public int status
     cdef public object made
     cdef public object forbids
+    cdef public bytes charged
     cdef LaneCounts _counts
     cdef object _text_of
     cdef object _answered
+    cdef object _asks
+    cdef object _releases
     cdef dict _recent
     cdef dict _texts
     cdef bytes _chunk
     cdef Known _known
 
     cpdef bint passes_frontend(self, bytes chunk, double now) except -1
-    cpdef bint passes_backend(self, bytes chunk) except -1
+    cpdef bint passes_backend(self, bytes chunk, double now) except -1
     cpdef object key_of(self, bytes chunk)

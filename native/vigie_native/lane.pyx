@@ -348,8 +348,15 @@ cpdef object query_template(bytes chunk):
     return PyBytes_FromStringAndSize(<char*>out, length)
 
 
-cpdef long long answer_rows(bytes chunk, bytes head, bint may_have_rows) except -2:
+def answer_rows(bytes chunk, bytes head, bint may_have_rows):
     """See ``proxy.accel._python.answer_rows``."""
+    cdef Py_ssize_t end
+    return _answer_rows(chunk, head, may_have_rows, &end)
+
+
+cdef long long _answer_rows(
+    bytes chunk, bytes head, bint may_have_rows, Py_ssize_t* end_of_rows
+) except -2:
     cdef Py_ssize_t size = PyBytes_GET_SIZE(chunk), at = PyBytes_GET_SIZE(head), length
     cdef const u8* p = <const u8*>PyBytes_AS_STRING(chunk)
     cdef long long rows = 0
@@ -363,6 +370,7 @@ cpdef long long answer_rows(bytes chunk, bytes head, bint may_have_rows) except 
             rows += 1
             at += 1 + length
         elif p[at] == c"C":
+            end_of_rows[0] = at
             at += 1 + length
             if at + 6 != size or p[at] != c"Z" or _length(p + at + 1) != 5:
                 return -1
@@ -459,7 +467,12 @@ cpdef object extended_key(bytes chunk):
 
 cdef enum:
     KINDS = 64
+    METHODS = 8
     RECENT = 256
+    # what becomes of an answer that costs something
+    NOT_CHARGED = 0
+    PASSES = 1
+    WAITS = 2
 
 
 cdef class LaneCounts:
@@ -469,36 +482,46 @@ cdef class LaneCounts:
     def statements(self):
         return [self._statements[i] for i in range(KINDS)]
 
-    def count(self, int kind, long long rows, long long size_bytes):
+    @property
+    def rows(self):
+        return [self._rows[i] for i in range(METHODS)]
+
+    def count(self, int kind, int method, long long rows, long long size_bytes):
         """Add one statement."""
-        if not 0 <= kind < KINDS:
-            raise IndexError(kind)
+        if not 0 <= kind < KINDS or not 0 <= method < METHODS:
+            raise IndexError(kind, method)
         self._statements[kind] += 1
-        self.rows += rows
+        self._rows[method] += rows
         self.size_bytes += size_bytes
 
 
 cdef class Known:
     """See ``proxy.accel.lane_state.Known``."""
 
-    def __init__(self, facts, int kind, bytes head, makes=None, text=None):
-        if not 0 <= kind < KINDS:
-            raise IndexError(kind)
+    def __init__(
+        self, facts, int kind, bytes head, makes=None, text=None, *, int method=0, tariff=None
+    ):
+        if not 0 <= kind < KINDS or not 0 <= method < METHODS:
+            raise IndexError(kind, method)
         self.facts = facts
         self.kind = kind
         self.head = head
         self.makes = makes
         self.text = text
+        self.method = method
+        self.tariff = tariff
         self.may_have_rows = facts.returns_rows
 
 
 cdef class LaneState:
     """See ``proxy.accel.lane_state.LaneState``."""
 
-    def __init__(self, LaneCounts counts not None, text_of, answered):
+    def __init__(self, LaneCounts counts not None, text_of, answered, charges=None):
         self._counts = counts
         self._text_of = text_of
         self._answered = answered
+        if charges is not None:
+            self._asks, self._releases = charges.asks, charges.releases
         self._recent = {}
         self._texts = {}
         self.epochs = [0]
@@ -508,6 +531,11 @@ cdef class LaneState:
     def is_under_way(self):
         """Whether a query was passed and is not answered."""
         return self._known is not None
+
+    @property
+    def has_charged(self):
+        """Whether what is under way was charged as a query."""
+        return self._known is not None and self._known.tariff is not None
 
     cpdef bint passes_frontend(self, bytes chunk, double now) except -1:
         """Whether the chunk goes to the backend as it is."""
@@ -526,22 +554,31 @@ cdef class LaneState:
             if len(self._recent) >= RECENT:
                 self._recent.clear()
             self._recent[key] = known
-        self._known = <Known?>known
+        if (<Known?>known).tariff is not None and not self._asks(known, chunk, now):
+            return False
+        self._known = <Known>known
         self._chunk = chunk
         self.heard_at = now
         return True
 
-    cpdef bint passes_backend(self, bytes chunk) except -1:
+    cpdef bint passes_backend(self, bytes chunk, double now) except -1:
         """Whether the chunk goes to the frontend as it is: it is the whole answer."""
         cdef Known known = self._known
         cdef long long answer
-        cdef int status
+        cdef Py_ssize_t end, begin
+        cdef int status, release = PASSES
         cdef bint names
         if known is None:
             return False
-        answer = answer_rows(chunk, known.head, known.may_have_rows)
+        answer = _answer_rows(chunk, known.head, known.may_have_rows, &end)
         if answer < 0 or (self.forbids is not None and self.forbids(chunk)):
             return False
+        if known.tariff is not None:
+            begin = PyBytes_GET_SIZE(known.head)
+            rows = PyBytes_FromStringAndSize(PyBytes_AS_STRING(chunk) + begin, end - begin)
+            release = self._releases(known, rows, answer >> 8, now)
+            if release == NOT_CHARGED:
+                return False
         self._known = None
         self._chunk = None
         status = answer & 0xFF
@@ -553,8 +590,11 @@ cdef class LaneState:
             self._answered(known, status)
             self.made = known if known.makes == "" else None
         self._counts._statements[known.kind] += 1
-        self._counts.rows += answer >> 8
+        self._counts._rows[known.method] += answer >> 8
         self._counts.size_bytes += PyBytes_GET_SIZE(chunk)
+        if release == WAITS:
+            self.charged = chunk
+            return False
         return True
 
     def take_under_way(self):

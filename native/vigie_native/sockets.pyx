@@ -78,7 +78,7 @@ cdef class Port:
         if self._is_frontend:
             passes = self._lane.passes_frontend(chunk, _now())
         else:
-            passes = self._lane.passes_backend(chunk)
+            passes = self._lane.passes_backend(chunk, _now())
         if not passes:
             self._side.received(chunk)
             return

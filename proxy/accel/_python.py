@@ -77,6 +77,14 @@ def answer_rows(chunk: bytes, head: bytes, may_have_rows: bool) -> int:  # noqa:
     return -1
 
 
+def rows_of(chunk: bytes, start: int, count: int) -> bytes:
+    """Return so many frames of a chunk that is known to have them, from ``start`` on."""
+    end = start
+    for _ in range(count):
+        end += 1 + int(_LENGTH.unpack_from(chunk, end + 1)[0])
+    return chunk[start:end]
+
+
 def extended_key(chunk: bytes) -> ExtendedKey | None:
     """Return what a chunk asks for that is one extended query; None: it is not."""
     at, parsed = 0, None

@@ -175,6 +175,16 @@ class Account:
         return not self._lines
 
     @property
+    def begins_anew(self) -> bool:
+        """Whether each statement has a budget of its own."""
+        return self._begins_anew
+
+    @property
+    def slows(self) -> bool:
+        """Whether a result may have to be held back for a while."""
+        return any(line.slows for line in self._lines)
+
+    @property
     def keeps_subjects(self) -> bool:
         """Whether it wants to know who was received, and not only how many."""
         return any(line.tally.counts_subjects for line in self._lines)
@@ -335,6 +345,11 @@ class Ledger:
     def is_covered(self) -> bool:
         """Whether all that was charged may leave: it is kept, or allowed not to be."""
         return self.book.is_covered or (self.book.is_failing and self.may_release())
+
+    @property
+    def wants_saving(self) -> bool:
+        """Whether something has to be kept before what was charged may leave, or soon after."""
+        return self.book.wants_saving or not self.is_covered
 
     def may_use(self, line: Line, cost: int) -> bool:
         """Whether a charge is within the share that is allowed while nothing can be kept."""

@@ -31,6 +31,9 @@ class Walked:
     subjects: int = 0
 
 
+NOWHERE: Final = Walked()
+
+
 @dataclass(slots=True)
 class _Walk:
     """What is known of one template. ``keys``: those asked for singly, with what each covered."""

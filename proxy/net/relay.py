@@ -136,7 +136,7 @@ class Relay:
     def backend_sent(self, chunk: bytes) -> None:
         """Pass a chunk on if the session expects it; else let it decide."""
         session = self._session
-        if session is not None and session.passes_backend(chunk):
+        if session is not None and session.passes_backend(chunk, clock.now()):
             self._to_frontend([chunk])
         else:
             self.happened(e.BackendBytes(chunk))

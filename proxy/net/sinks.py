@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from proxy.net import clock
 from proxy.session import commands as c
-from proxy.session.lane_book import KIND_NUMBERS
-from proxy.terms.budget import Method
+from proxy.session.lane_book import KIND_NUMBERS, METHOD_NUMBERS
 from proxy.terms.finding import Action
 
 if TYPE_CHECKING:
@@ -71,7 +70,7 @@ class Sinks:
     ) -> None:
         self.metrics = metrics
         self._lanes = lanes
-        self._lanes_told = ((0,) * len(lanes.statements), 0, 0)
+        self._lanes_told = ((0,) * len(lanes.statements), (0,) * len(lanes.rows), 0)
         self._audit = audit
         self._ledger = ledger
         self._compactions_told = 0
@@ -151,14 +150,15 @@ class Sinks:
         """Count what went through fast lanes since the last time."""
         statements, rows, size = self._lanes_told
         counts = self._lanes
-        now = tuple(counts.statements)
+        now, rows_now = tuple(counts.statements), tuple(counts.rows)
         for kind, number in KIND_NUMBERS.items():
             if now[number] != statements[number]:
                 self.metrics.statements(Action.ALLOW, kind, now[number] - statements[number])
         self.metrics.facts_cache("template", sum(now) - sum(statements))
-        self.metrics.rows(Method.FREE, counts.rows - rows)
+        for method, number in METHOD_NUMBERS.items():
+            self.metrics.rows(method, rows_now[number] - rows[number])
         self.metrics.result_bytes(counts.size_bytes - size)
-        self._lanes_told = (now, counts.rows, counts.size_bytes)
+        self._lanes_told = (now, rows_now, counts.size_bytes)
 
     def readiness(self) -> list[str]:
         """Return why findings cannot be kept; nothing if they can."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from proxy.session.state import State
 
-_ANY: Final[frozenset[ColumnClass]] = frozenset()
+ANY_CLASS: Final[frozenset[ColumnClass]] = frozenset()
 _DISCLOSING: Final = frozenset({ColumnClass.IDENTITY, ColumnClass.QUASI, ColumnClass.UNKNOWN})
 # These run nothing: what they prepare or open is charged when it is run.
 _LATER: Final = frozenset({Kind.PREPARE, Kind.DEALLOCATE, Kind.CLOSE, Kind.DECLARE})
@@ -38,7 +38,7 @@ class Asking:
         judged = state.decisions.decide(statements, state.out)
         if judged.refusal is not None:
             return judged
-        for facts in statements:
+        for facts in () if state.has_asked else statements:
             if facts.kind not in _LATER and facts.reads_subjects:
                 if state.naming:
                     state.out.append(Attributed(state.naming))
@@ -50,10 +50,8 @@ class Asking:
     def _charge(self, facts: StatementFacts) -> Decision:
         state = self._state
         try:
-            account = state.account.for_result(_ANY, facts.subject_relations)
-            budget = account.admit(
-                Charge(statements=1, questions=int(names_nobody(facts))), state.now
-            )
+            account = state.account.for_result(ANY_CLASS, facts.subject_relations)
+            budget = account.admit(asked_charge(facts), state.now)
             for one in account.overruns():
                 state.decisions.spend(one, facts, state.out)
         except Exception as error:  # noqa: BLE001 - fail closed
@@ -65,6 +63,11 @@ class Asking:
         if not state.context.enforces:
             return PASSES
         return Decision(refusal, terminates=budget.action is Action.TERMINATE)
+
+
+def asked_charge(facts: StatementFacts) -> Charge:
+    """Return what it costs to ask, whatever the answer is."""
+    return Charge(statements=1, questions=int(names_nobody(facts)))
 
 
 def names_nobody(facts: StatementFacts) -> bool:

@@ -41,8 +41,17 @@ def named_keys(
         parameters: as bound, None for NULL.
         formats: of the parameters: none (text), one for all, or one for each.
     """
+    return keys_of(facts.key_filters, parameters, formats)
+
+
+def keys_of(
+    key_filters: Iterable[KeyFilter],
+    parameters: Sequence[bytes | None] = (),
+    formats: Sequence[int] = (),
+) -> Keys:
+    """Return the keys of these predicates alone; see ``named_keys``."""
     found: dict[tuple[str, bytes], None] = {}
-    for key_filter in facts.key_filters:
+    for key_filter in key_filters:
         values = _values_of(key_filter, parameters, formats)
         if values is None:
             return NO_KEYS

@@ -210,22 +210,27 @@ class Decisions:
             order = None
         if order is not None:
             return Judgement(Action.ALLOW, 0, (_of_order(order),)), False
-        known = self._context.judgements
-        # rules that do not ask for whom it is hold for all alike
-        principal = self._acting if self._context.policy.asks_for_whom else self.principal
-        key = (principal, (facts.shape, facts.keys_named), facts.row_bound)
         try:
-            judgement = None if facts.shape is None else known.get(key)
-            if judgement is None:
-                judgement = judge(self._context.policy, principal, facts)
-                if facts.shape is not None:
-                    known.put(key, judgement, _JUDGEMENT_BYTES)
+            judgement = self.judgement_of(facts)
         except Exception as error:  # noqa: BLE001 - fail closed
             out.append(_fault("policy", error))
             action = self._context.on_internal_error
             action = Action.FLAG if action is Action.ALLOW else action
             return Judgement(action, 100, (replace(ERROR_FINDING, action=action),)), True
         return judgement, failed
+
+    def judgement_of(self, facts: StatementFacts) -> Judgement:
+        """Return what the rules say of a statement that no work order allows. Errors: any."""
+        known = self._context.judgements
+        # rules that do not ask for whom it is hold for all alike
+        principal = self._acting if self._context.policy.asks_for_whom else self.principal
+        key = (principal, (facts.shape, facts.keys_named), facts.row_bound)
+        judgement = None if facts.shape is None else known.get(key)
+        if judgement is None:
+            judgement = judge(self._context.policy, principal, facts)
+            if facts.shape is not None:
+                known.put(key, judgement, _JUDGEMENT_BYTES)
+        return judgement
 
     def _cut_record(
         self, finding: Finding, facts: StatementFacts, charge: Charged | None

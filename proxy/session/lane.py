@@ -1,26 +1,33 @@
 """The fast lane: an everyday statement that was judged before, and its whole answer in one chunk.
 
 The lane is open while a session is at rest. A chunk that is exactly one query whose template is
-known to be allowed, free of charge and without effect on the session goes to the backend as it
-came; so does its answer, if it is whole and begins as the answer did when it was learnt. At
-anything else the session *adopts* what is under way, as if it had taken it itself, and goes on.
+known to be allowed, and without effect on the session, goes to the backend as it came; so does its
+answer, if it is whole and begins as the answer did when it was learnt. What it costs is charged
+before (``lane_charges``). At anything else the session *adopts* what is under way, as if it had
+taken it itself, and goes on.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from proxy import accel
 from proxy.errors import WireError
+from proxy.meter.plan import FREE
+from proxy.session.bound_keys import NO_KEYS, named_keys
 from proxy.session.commands import Judged, SendBackend
-from proxy.session.lane_book import BOOK_BYTES, KIND_NUMBERS, Book
+from proxy.session.events import BackendBytes, FrontendBytes
+from proxy.session.lane_book import BOOK_BYTES, KIND_NUMBERS, METHOD_NUMBERS, Book
+from proxy.session.lane_charges import LaneCharges, is_plain
 from proxy.session.pending import BindPending, ParsePending, QueryPending
 from proxy.session.phases import Phase
 from proxy.session.results import plan_result
 from proxy.session.speaking import follow
 from proxy.session.state import ABORTED, IDLE
 from proxy.session.statements import Portal, Prepared, calls_code
+from proxy.session.tariff import is_chargeable, make_tariff
 from proxy.sql import reads_definitions
 from proxy.sql.cache import TwoGenerations
 from proxy.terms.facts import Kind, StatementFacts
@@ -31,8 +38,12 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
     from proxy.accel.lane_state import Known
+    from proxy.meter.plan import ChargePlan
+    from proxy.session.bound_keys import Keys
     from proxy.session.commands import Command
+    from proxy.session.events import Event
     from proxy.session.state import State
+    from proxy.session.tariff import Tariff
     from proxy.sql import Catalog
 
 _KINDS: Final = frozenset(
@@ -47,8 +58,11 @@ _ENTRY_BYTES: Final = 512  # what one takes in a book beside its texts, about
 class _Candidate:
     key: Hashable
     facts: StatementFacts
+    text: bytes
     makes: str | None = None
-    text: bytes | None = None
+    fixed: Keys = NO_KEYS  # that its predicates named
+    is_query: bool = False
+    fits: bool = True  # its facts hold for other constants, whatever they are
 
 
 class Lane:
@@ -59,8 +73,11 @@ class Lane:
         self._candidate: _Candidate | None = None
         self._book: Book | None = None
         self._seen: tuple[Catalog | None, str] = (None, "")
+        self._charges = LaneCharges(state)
         context = state.context
-        self.passing = accel.LaneState(context.lane_counts, self._text_of, self._answered)
+        self.passing = accel.LaneState(
+            context.lane_counts, self._text_of, self._answered, self._charges
+        )
         self.passing.epochs = context.catalogs.epochs
 
     def take_frontend(self, chunk: bytes) -> bool:
@@ -72,9 +89,23 @@ class Lane:
             self._look_again()
         return passing.passes_frontend(chunk, now)
 
-    def take_backend(self, chunk: bytes) -> bool:
+    def take_backend(self, chunk: bytes, now: float) -> bool:
         """Whether the chunk goes to the frontend as it is."""
-        return self.passing.passes_backend(chunk)
+        return self.passing.passes_backend(chunk, now)
+
+    def release(self, event: Event) -> bool:
+        """Say what charging has left to the session; whether the event was an answer charged."""
+        state = self._state
+        faults, self._charges.faults = self._charges.faults, []
+        state.out += faults
+        is_next = isinstance(event, FrontendBytes) and state.tried is not None
+        if is_next and state.tried[0] is not event.chunk:
+            state.tried = None
+        charged, self.passing.charged = self.passing.charged, None
+        if charged is None:
+            return False
+        state.to_frontend(charged)
+        return isinstance(event, BackendBytes) and event.chunk is charged
 
     @property
     def is_under_way(self) -> bool:
@@ -97,6 +128,7 @@ class Lane:
         if self._book is None or self._seen[0] is not catalog or self._seen[1] != state.encoding:
             self._seen = (catalog, state.encoding)
             self._book = self._find_book(catalog)
+        self._charges.forget()
         passing.book = self._book
         passing.forbids = self._holds_something if context.inspects else None
 
@@ -124,6 +156,7 @@ class Lane:
     def forget(self) -> None:
         """What was learnt no longer holds."""
         self._book = self._candidate = None
+        self._charges.forget()
         self.passing.look_again()
 
     def close(self) -> bool:
@@ -165,14 +198,20 @@ class Lane:
             return
         if self._seen != (state.catalog, state.encoding) or self._is_about_names(candidate.facts):
             return
-        head = _head_of(chunk)
-        if head is None or not self._is_free(candidate.facts, head):
+        head, facts = _head_of(chunk), candidate.facts
+        if head is None or accel.answer_rows(chunk, head, facts.returns_rows) < 0:
             return
-        if accel.answer_rows(chunk, head, candidate.facts.returns_rows) < 0:
+        plan, tariff = self._plan_of(candidate, head), None
+        if facts.reads_subjects or not candidate.fits:
+            tariff = self._tariff_of(candidate, plan)
+            if tariff is None:
+                return
+        elif not plan.is_free:
             return
-        kind = KIND_NUMBERS[candidate.facts.kind]
-        known = accel.Known(candidate.facts, kind, head, candidate.makes, candidate.text)
-        self._book.put(candidate.key, known, len(head) + len(candidate.text or b"") + _ENTRY_BYTES)
+        kind, method = KIND_NUMBERS[facts.kind], METHOD_NUMBERS[plan.method]
+        text = None if candidate.is_query else candidate.text
+        known = accel.Known(facts, kind, head, candidate.makes, text, method=method, tariff=tariff)
+        self._book.put(candidate.key, known, len(head) + len(candidate.text) + _ENTRY_BYTES)
 
     def _is_about_names(self, facts: StatementFacts) -> bool:
         """Whether it has to be known for whom it is, or with which savepoint that is undone."""
@@ -192,28 +231,54 @@ class Lane:
                 return None
             facts = first.statements[0]
             has_literals = isinstance(key, bytes) and (b"\x01" in key or b"\x02" in key)
+            if not self._is_everyday(facts):
+                return None
             fits = facts.fits_template or not has_literals
-            return _Candidate(key, facts) if fits and self._is_everyday(facts) else None
+            fixed = named_keys(facts)
+            return _Candidate(key, facts, first.text, fixed=fixed, is_query=True, fits=fits)
         bound = next((one for one in pending if isinstance(one, BindPending)), None)
         if bound is None or not self._is_everyday(bound.portal.facts):
             return None
         makes = first.name if isinstance(first, ParsePending) else None
-        return _Candidate(key, bound.portal.facts, makes, bound.portal.text)
+        portal = bound.portal
+        fixed = named_keys(portal.facts, portal.parameters, portal.parameter_formats)
+        return _Candidate(key, portal.facts, portal.text, makes=makes, fixed=fixed)
 
     def _is_everyday(self, facts: StatementFacts) -> bool:
         return _is_everyday(facts) and not calls_code(facts, self._state.catalog)
 
-    def _is_free(self, facts: StatementFacts, head: bytes) -> bool:
-        """Whether no column of the answer is charged."""
-        at = 0
+    def _plan_of(self, candidate: _Candidate, head: bytes) -> ChargePlan:
+        """Return how the rows behind these frames are charged."""
+        plan, at = FREE, 0
         while at < len(head):
             end = at + 1 + int.from_bytes(head[at + 1 : at + _HEADER_BYTES], "big")
             if head[at] == Tag.ROW_DESCRIPTION:
                 columns = decode_row_description(head[at + _HEADER_BYTES : end])
-                if not plan_result(facts, columns, self._state.catalog, ()).is_free:
-                    return False
+                catalog = self._state.catalog
+                plan = plan_result(candidate.facts, columns, catalog, candidate.fixed)
             at = end
-        return True
+        return plan
+
+    def _tariff_of(self, candidate: _Candidate, plan: ChargePlan) -> Tariff | None:
+        """Return what it costs; None: not always the same."""
+        state, facts, context = self._state, candidate.facts, self._state.context
+        if state.trust is not None or not is_plain(state, facts):
+            return None  # it is charged to whom it says; its rows leave otherwise than they came
+        is_unread = facts.key_filters and not candidate.fixed
+        if not is_chargeable(facts) or plan.everything or is_unread:
+            return None
+        runs = None
+        if not plan.is_free:
+            runs = accel.RunCharger(plan, context.secret, context.policy.bytes_per_subject)
+        believed = context.plan_seconds or math.inf
+        return make_tariff(
+            facts,
+            candidate.text,
+            plan,
+            runs,
+            is_query=candidate.is_query,
+            valid_until=state.now + believed,
+        )
 
     # keys
 
@@ -244,10 +309,10 @@ class Lane:
 
 
 def _is_everyday(facts: StatementFacts) -> bool:
-    """Whether a statement is free, and changes nothing that the session keeps."""
+    """Whether a statement is free or costs what is known, and changes nothing of the session."""
     return (
         facts.kind in _KINDS
-        and not facts.reads_subjects
+        and (is_chargeable(facts) or not facts.reads_subjects)
         and not (facts.changes_session or facts.changes_catalog or facts.stages)
         and not facts.side_doors
         and not (facts.rolls_back_to or facts.settings or reads_definitions(facts))

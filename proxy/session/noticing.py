@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from proxy.sql import reads_definitions
-from proxy.terms.behaviour import Behaviour
+from proxy.terms.behaviour import USUAL, Behaviour
 
 if TYPE_CHECKING:
     from proxy.meter.habits import Habits
@@ -57,11 +57,15 @@ def notice(state: State, facts: StatementFacts, catalog_steps: int) -> Statement
         is_off_hours,
         _coarse(new_names, FEWEST_NAMES),
     )
-    if not any(found):
+    return with_behaviour(facts, Behaviour(*found)) if any(found) else facts
+
+
+def with_behaviour(facts: StatementFacts, found: Behaviour) -> StatementFacts:
+    """Return the facts with how far the statement is from what is usual."""
+    if found == USUAL:
         return facts
-    behaviour = Behaviour(*found)
-    shape = None if facts.shape is None else (facts.shape, behaviour)
-    return replace(facts, behaviour=behaviour, shape=shape)
+    shape = None if facts.shape is None else (facts.shape, found)
+    return replace(facts, behaviour=found, shape=shape)
 
 
 def note_error(state: State, sqlstate: bytes | None) -> None:

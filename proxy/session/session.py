@@ -186,9 +186,9 @@ class Session:
         self._state.now = self._state.heard_at = now
         return self._lane.take_frontend(chunk)
 
-    def passes_backend(self, chunk: bytes) -> bool:
+    def passes_backend(self, chunk: bytes, now: float) -> bool:
         """Whether a chunk of the backend goes to the frontend as it is; else ``handle`` it."""
-        return self._lane.take_backend(chunk)
+        return self._lane.take_backend(chunk, now)
 
     def handle(self, event: Event, now: float) -> list[Command]:
         """Return what is to be done. Errors: none.
@@ -202,6 +202,9 @@ class Session:
         state.out = []
         if state.phase is Phase.CLOSED:
             return state.out  # both sides are being closed; nothing is collected for later
+        if self._lane.release(event):
+            state.hold_back()
+            return state.out
         try:
             self._adopt()
             was_at_rest = self._lane.close()
@@ -234,16 +237,17 @@ class Session:
 
     def _adopt(self) -> None:
         """Take over what the lane has passed to the backend, as if it had come this way."""
+        state = self._state
+        state.has_asked = self._lane.passing.has_charged
         chunk = self._lane.take_under_way()
         if chunk is None:
             return
-        state = self._state
         kept, state.out = state.out, []
         self._frontend.feed(chunk)
         state.adopting = True
         while (shape := self._frontend.take()) is not None:
             self._inbound.take(shape)
-        state.adopting = False
+        state.adopting = state.has_asked = False
         taken = state.out
         state.out = [*kept, *(one for one in taken if not isinstance(one, SendBackend))]
         if any(getattr(one, "refusal", None) is not None for one in state.pending):

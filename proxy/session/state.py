@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from proxy.meter.ledger import Account
+    from proxy.meter.walk import Walked
     from proxy.session.catalog_book import Reader
     from proxy.session.commands import Command
     from proxy.session.context import Context
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from proxy.session.refusal import Refusal
     from proxy.sql import Catalog
     from proxy.terms.behalf import Trust
+    from proxy.terms.behaviour import Behaviour
     from proxy.terms.facts import StatementFacts
     from proxy.terms.order import WorkOrder
     from proxy.terms.principal import Certificate, Principal
@@ -121,6 +123,9 @@ class State:
     waits_for_answers: bool = False  # to all that is under way: a name is not known for certain
     own_query: bool = False  # Vigie reads the catalog or asks for a plan
     adopting: bool = False  # what the lane has passed is taken over
+    has_asked: bool = False  # and it was charged there as a query
+    # what the lane has found of a query that it did not pass: it, its walk, what is unusual
+    tried: tuple[bytes, Walked, Behaviour] | None = None
     path: tuple[str, ...] | None = None  # search_path of this session; None: not known
     path_failed: bool = False  # it could not be had; not asked for again until it changes
     catalog_cancels: int = 0  # how often in a row a cancel has hit the question for it

@@ -174,6 +174,7 @@ class Analyser:
                 _with_template(entry.facts, template if alone else self._own(entry.facts.text)),
                 shape=object(),
                 fits_template=len(assembled) == 1 and _fits(entry),
+                fits_keys=len(assembled) == 1 and entry.slots is not None and not entry.slots.used,
             )
             for entry in assembled
         )

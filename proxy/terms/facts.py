@@ -260,6 +260,7 @@ class StatementFacts:
     shape: object | None = field(default=None, compare=False, repr=False)
     nobody_in_reach: bool = False  # the catalog is known, and has subjects' data nowhere
     fits_template: bool = False  # no fact depends on a literal: they hold for the whole template
+    fits_keys: bool = False  # none but the values of keys and the row bound does
 
     @property
     def keys_named(self) -> int | Parameter | Unknown:

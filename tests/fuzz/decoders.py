@@ -107,7 +107,7 @@ class _Session:
                 if (side == 0) == (chance.random() < 0.9):
                     if not talk.session.passes_frontend(chunk, 0.0):
                         told += talk.send(e.FrontendBytes(chunk))
-                elif not talk.session.passes_backend(chunk):
+                elif not talk.session.passes_backend(chunk, 0.0):
                     told += talk.send(e.BackendBytes(chunk))
         told += talk.send(e.FrontendClosed())
         faults = [one for one in told if isinstance(one, c.InternalFault)]

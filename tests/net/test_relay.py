@@ -62,7 +62,7 @@ class Scripted:
         """Decide about everything."""
         return False
 
-    def passes_backend(self, _chunk: bytes) -> bool:
+    def passes_backend(self, _chunk: bytes, _now: float) -> bool:
         """Decide about everything."""
         return False
 

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from proxy import accel
 from proxy.session import commands as c
 from proxy.session import events as e
+from proxy.session.lane_book import METHOD_NUMBERS
+from proxy.terms.budget import Method
 from proxy.wire import encode
 from tests.conversation import Conversation, context_of, policy_of, subjects
 from tests.kernels import KERNELS
@@ -53,8 +55,8 @@ def test_a_template_that_was_judged_passes() -> None:
     talk = learnt()
 
     assert talk.session.passes_frontend(OTHER, 0.0)
-    assert talk.session.passes_backend(ANSWER)
-    assert talk.context.lane_counts.rows == 1
+    assert talk.session.passes_backend(ANSWER, 0.0)
+    assert talk.context.lane_counts.rows[METHOD_NUMBERS[Method.FREE]] == 1
 
 
 def test_an_answer_that_is_not_whole_is_adopted() -> None:
@@ -62,7 +64,7 @@ def test_an_answer_that_is_not_whole_is_adopted() -> None:
     talk = learnt()
     talk.session.passes_frontend(OTHER, 0.0)
 
-    assert not talk.session.passes_backend(ANSWER[:30])
+    assert not talk.session.passes_backend(ANSWER[:30], 0.0)
     sent = [*talk.send(e.BackendBytes(ANSWER[:30])), *talk.send(e.BackendBytes(ANSWER[30:]))]
     assert b"".join(one.data for one in sent if isinstance(one, c.SendFrontend)) == ANSWER
     assert not any(isinstance(one, c.SendBackend) for one in sent)
@@ -78,7 +80,7 @@ def test_a_large_text_that_has_passed_is_adopted_at_once() -> None:
     talk.send(e.BackendBytes(ANSWER))
 
     assert talk.session.passes_frontend(encode.query(b"select '%s'" % (b"x" * 20_000)), 0.0)
-    assert not talk.session.passes_backend(ANSWER[:30])
+    assert not talk.session.passes_backend(ANSWER[:30], 0.0)
     sent = [*talk.send(e.BackendBytes(ANSWER[:30])), *talk.send(e.BackendBytes(ANSWER[30:]))]
     assert b"".join(one.data for one in sent if isinstance(one, c.SendFrontend)) == ANSWER
     assert not any(isinstance(one, c.AskWorker | c.ProtocolFault) for one in sent)
@@ -156,7 +158,7 @@ def test_the_lane_changes_nothing_but_the_time(
             query = b"".join(one.data for one in told if isinstance(one, c.SendBackend))  # noqa: PLW2901
         sent += query
         for chunk in chunks(answer, sizes if is_cut else [1 << 20]):
-            if talk.session.passes_backend(chunk):
+            if talk.session.passes_backend(chunk, 0.0):
                 received += chunk
                 continue
             told = talk.send(e.BackendBytes(chunk))
