@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from proxy.meter.book import Book
 from proxy.meter.lines import STATEMENT_SECONDS, Line, Usage, make_line, usage_of
 from proxy.meter.tally import SubjectTally, SumTally, reservation_of
-from proxy.terms.budget import CONTENT, Budget, Grouping, Measure
+from proxy.terms.budget import Budget, Grouping, Measure
 from proxy.terms.column_class import ColumnClass
 from proxy.terms.finding import Action
 
@@ -118,8 +118,11 @@ class Account:
     def _admit(self, charge: Charge, now: float, *, at_once: bool) -> Budget | None:
         ledger = self._ledger
         now = ledger.time(now)
-        if any(line.tally.is_ended for line in self._lines):
-            self._lines = self._find_lines()
+        for line in self._lines:
+            if line.tally.is_ended:
+                self._lines = self._find_lines()
+                break
+        is_failing = ledger.book.is_failing
         work: list[tuple[Line, Groups, int]] = []
         exceeded: list[tuple[Line, Budget]] = []
         for line in self._lines:
@@ -131,22 +134,23 @@ class Account:
                     groups = tally.unseen(charge.groups, now)
                 if not groups and not charge.anonymous:
                     continue
-                costs = [tally.most(groups, charge.anonymous)] * len(tally.windows.windows)
-                if ledger.book.is_failing or _may_exceed(line, costs[0]):
+                amount = tally.most(groups, charge.anonymous)
+                costs = None
+                if is_failing or _may_exceed(line, amount):
                     costs = tally.costs(groups, charge.anonymous)
-                amount = costs[-1]
+                    amount = costs[-1]
             else:
-                amount = _amount(line.measure, charge)
+                amount = line.amount(charge)
                 if not amount:
                     continue
-                costs = [amount] * len(tally.windows.windows)
+                costs = None
             for window, limit, budget in line.checks:
-                cost = costs[window.index]
+                cost = amount if costs is None else costs[window.index]
                 if limit is not None and cost and window.total + cost > limit:
                     if at_once or budget.action is not Action.FLAG:
                         return budget
                     exceeded.append((line, budget))
-            if ledger.book.is_failing and not ledger.may_use(line, amount + len(groups)):
+            if is_failing and not ledger.may_use(line, amount + len(groups)):
                 return NOT_KEPT
             work.append((line, groups, amount))
         for line, groups, amount in work:
@@ -178,6 +182,10 @@ class Account:
     def begins_anew(self) -> bool:
         """Whether each statement has a budget of its own."""
         return self._begins_anew
+
+    def counts(self, charge: Charge) -> bool:
+        """Whether a charge that names nobody adds to some budget."""
+        return any(line.amount(charge) for line in self._lines)
 
     @property
     def slows(self) -> bool:
@@ -399,17 +407,9 @@ def tally_name(budget: Budget, group: Iterable[tuple[str, str]]) -> str:
     return json.dumps(said, sort_keys=True)
 
 
-def _amount(measure: Measure, charge: Charge) -> int:
-    if measure is Measure.SUBJECTS:
-        return len(charge.groups) + charge.repeated + charge.anonymous
-    if measure in CONTENT:
-        return sum(number for what, number in charge.content if what is measure)
-    # the others are called as their measures are
-    return int(getattr(charge, "size_bytes" if measure is Measure.BYTES else measure.value))
-
-
 def _may_exceed(line: Line, cost: int) -> bool:
     """Whether some limit is not far enough away to be sure."""
-    return any(
-        limit is not None and window.total + cost > limit for window, limit, _ in line.checks
-    )
+    for window, limit, _ in line.checks:
+        if limit is not None and window.total + cost > limit:
+            return True
+    return False

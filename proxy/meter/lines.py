@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
-from proxy.terms.budget import Budget, Grouping, Measure
+from proxy.terms.budget import CONTENT, Budget, Grouping, Measure
 from proxy.terms.finding import Action
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from proxy.meter.book import AnyTally
+    from proxy.meter.ledger import Charge
     from proxy.meter.window import Window
 
 UNBOUND: Final = "(unbound)"
@@ -48,18 +50,19 @@ def whose_of(usage: Usage) -> list[tuple[str, str]]:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A tally, and what is asked of it: (window, limit, budget). ``group``: for whom it is."""
+    """A tally, and what is asked of it: (window, limit, budget).
+
+    ``group``: for whom it is. ``ids``: of its budgets, each once. ``amount``: what a charge adds,
+    where distinct subjects are not known.
+    """
 
     tally: AnyTally
     measure: Measure
     checks: tuple[tuple[Window, int | None, Budget], ...]
     role: str
     group: tuple[tuple[str, str], ...]
-
-    @property
-    def ids(self) -> tuple[str, ...]:
-        """The ids of its budgets, each once."""
-        return tuple(dict.fromkeys(budget.id for _, _, budget in self.checks))
+    ids: tuple[str, ...]
+    amount: Callable[[Charge], int]
 
     @property
     def slows(self) -> bool:
@@ -114,4 +117,16 @@ def make_line(
         (tally.windows.window(one.window_seconds or STATEMENT_SECONDS), one.limit, one)
         for one in budgets
     )
-    return Line(tally, budgets[0].measure, checks, role, group)
+    measure = budgets[0].measure
+    ids = tuple(dict.fromkeys(budget.id for budget in budgets))
+    return Line(tally, measure, checks, role, group, ids, _amount_of(measure))
+
+
+def _amount_of(measure: Measure) -> Callable[[Charge], int]:
+    """Return what reads an amount from a charge."""
+    if measure is Measure.SUBJECTS:
+        return lambda charge: len(charge.groups) + charge.repeated + charge.anonymous
+    if measure in CONTENT:
+        return lambda charge: sum(number for what, number in charge.content if what is measure)
+    # the others are called as their measures are
+    return attrgetter("size_bytes" if measure is Measure.BYTES else measure.value)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 MOST_TARIFFS: Final = 256  # whose accounts a session keeps at hand
 LONGEST_BYTES: Final = 8192  # of a query; a longer one is read once, and then as ever
-_Accounts = tuple["Account", "Account"]  # of the question, of its rows
+_Accounts = tuple["Account | None", "Account"]  # of the question, if it costs any; of its rows
 
 
 class LaneCharges:
@@ -62,7 +62,7 @@ class LaneCharges:
                 return False
             secret = state.context.secret
             self._fixed = tuple((hash_key(secret, space, value),) for space, value in keys)
-            return accounts[0].admit_run(tariff.asking, now)
+            return accounts[0] is None or accounts[0].admit_run(tariff.asking, now)
         except Exception as error:  # noqa: BLE001 - the session does it, fails closed and says so
             self._failed(error)
             return False
@@ -115,12 +115,10 @@ class LaneCharges:
             account, plan = state.account, tariff.plan
             found: _Accounts | None = None
             if not account.begins_anew:
-                found = (
-                    account.for_result(ANY_CLASS, tariff.facts.subject_relations),
-                    account.for_result(plan.classes, plan.relations),
-                )
-            if found is not None and any(one.slows for one in found):
-                found = None
+                asked = account.for_result(ANY_CLASS, tariff.facts.subject_relations)
+                rows = account.for_result(plan.classes, plan.relations)
+                if not rows.slows:
+                    found = (asked if asked.counts(tariff.asking) else None, rows)
             self._accounts[tariff] = found
             return found
 
