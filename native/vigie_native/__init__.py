@@ -1,5 +1,12 @@
 """The compiled kernel of Vigie. What each part means is said by its twin in Python."""
 
+from vigie_native.content import (
+    count_emails,
+    count_ibans,
+    count_nirs,
+    count_phones,
+    count_rpps,
+)
 from vigie_native.lane import (
     Known,
     LaneCounts,
@@ -25,6 +32,11 @@ __all__ = [
     "Subjects",
     "Teller",
     "answer_rows",
+    "count_emails",
+    "count_ibans",
+    "count_nirs",
+    "count_phones",
+    "count_rpps",
     "cut_literals",
     "end_of_run",
     "extended_key",

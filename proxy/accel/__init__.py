@@ -10,6 +10,7 @@ import os
 from typing import TYPE_CHECKING, Any, Final
 
 from proxy.accel import _python, lane_state
+from proxy.content import detectors
 from proxy.errors import ConfigurationError
 from proxy.meter import runs, subjects
 from proxy.sql import template
@@ -59,6 +60,7 @@ cut_literals: Callable[[str], template.Template | None] = template.cut_literals
 end_of_run: frames.EndOfRun = frames.end_of_run
 RunCharger: Callable[..., runs.RunCharger] = runs.RunCharger
 Subjects: Callable[[], subjects.Subjects] = subjects.Subjects
+content_scanners: detectors.Scanners = detectors.IN_PYTHON
 
 
 def template_from(cut: Callable[[str], Any]) -> Callable[[str], template.Template | None]:
@@ -102,3 +104,10 @@ if _WANTED != "python":
         end_of_run = vigie_native.end_of_run
         RunCharger = vigie_native.RunCharger
         Subjects = vigie_native.Subjects
+        content_scanners = detectors.Scanners(
+            nirs=detectors.nirs_by(vigie_native.count_nirs),
+            rpps=vigie_native.count_rpps,
+            phones=vigie_native.count_phones,
+            emails=vigie_native.count_emails,
+            ibans=vigie_native.count_ibans,
+        )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import re2
@@ -41,24 +42,42 @@ _HEX: Final = rb"(?:3[0-9]){15,}"
 _BASE64: Final = rb"[A-Za-z0-9+/]{0,4}(?:[MNO][DTjz][AEIMQUYcgk][w-z0-5]){4,}[A-Za-z0-9+/]{0,4}"
 
 
+@dataclass(frozen=True, slots=True)
+class Scanners:
+    """What counts each in bytes."""
+
+    nirs: Callable[[bytes], int]
+    rpps: Callable[[bytes], int]
+    phones: Callable[[bytes], int]
+    emails: Callable[[bytes], int]
+    ibans: Callable[[bytes], int]
+
+
 class ContentWatch:
     """Counts what is wanted in bytes.
 
     Args:
         wanted: the measures that some budget has.
         patterns: the site's own, for ``Measure.PATTERN``.
+        scanners: the compiled ones, if they are there.
 
     Errors: ConfigurationError for a pattern that RE2 does not take.
     """
 
-    def __init__(self, wanted: Collection[Measure], patterns: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        wanted: Collection[Measure],
+        patterns: Sequence[str] = (),
+        scanners: Scanners | None = None,
+    ) -> None:
+        scan = IN_PYTHON if scanners is None else scanners
         own = [compile_pattern(one) for one in patterns]
         every: dict[Measure, Callable[[bytes], int]] = {
-            Measure.NIR: _count_nirs,
-            Measure.RPPS: lambda octets: sum(map(_has_luhn_key, _matches(_rpps, octets))),
-            Measure.PHONE: lambda octets: sum(1 for _ in _matches(_phone, octets)),
-            Measure.EMAIL: _count_emails,
-            Measure.IBAN: lambda octets: sum(map(_is_iban, _matches(_iban, octets))),
+            Measure.NIR: scan.nirs,
+            Measure.RPPS: scan.rpps,
+            Measure.PHONE: scan.phones,
+            Measure.EMAIL: scan.emails,
+            Measure.IBAN: scan.ibans,
             Measure.PATTERN: lambda octets: sum(1 for one in own for _ in one.finditer(octets)),
         }
         self._counters = [(measure, every[measure]) for measure in every if measure in wanted]
@@ -104,9 +123,21 @@ def _count_nirs(octets: bytes) -> int:
     found = _nirs_of(octets)
     for run in _matches(_hex, octets):
         found += _nirs_of(binascii.unhexlify(run))
-    for run in _matches(_base64, octets):
-        found += max(map(_nirs_of, _decoded(run)), default=0)
-    return found
+    return found + _count_encoded_nirs(octets)
+
+
+def _count_encoded_nirs(octets: bytes) -> int:
+    return sum(max(map(_nirs_of, _decoded(run)), default=0) for run in _matches(_base64, octets))
+
+
+def nirs_by(scan: Callable[[bytes], tuple[int, bool]]) -> Callable[[bytes], int]:
+    """Return what counts NIRs with one that says whether Base64 has to be looked into."""
+
+    def count(octets: bytes) -> int:
+        found, is_encoded = scan(octets)
+        return found + _count_encoded_nirs(octets) if is_encoded else found
+
+    return count
 
 
 def _decoded(run: bytes) -> Iterator[bytes]:
@@ -154,3 +185,12 @@ def _is_iban(text: bytes) -> bool:
     turned = plain[4:] + plain[:4]
     number = "".join(chr(one) if one < ord("A") else str(one - _LETTERS) for one in turned)
     return int(number) % _IBAN_MODULUS == 1
+
+
+IN_PYTHON: Final = Scanners(
+    nirs=_count_nirs,
+    rpps=lambda octets: sum(map(_has_luhn_key, _matches(_rpps, octets))),
+    phones=lambda octets: sum(1 for _ in _matches(_phone, octets)),
+    emails=_count_emails,
+    ibans=lambda octets: sum(map(_is_iban, _matches(_iban, octets))),
+)

@@ -290,4 +290,4 @@ async def _serve_http(
 def _content(policy: Policy) -> ContentWatch | None:
     """Return what counts in what leaves all that some budget asks for; None: none does."""
     wanted = {budget.measure for budget in policy.budgets} & CONTENT
-    return ContentWatch(wanted, policy.patterns) if wanted else None
+    return ContentWatch(wanted, policy.patterns, accel.content_scanners) if wanted else None

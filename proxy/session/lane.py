@@ -98,9 +98,8 @@ class Lane:
         state = self._state
         faults, self._charges.faults = self._charges.faults, []
         state.out += faults
-        if isinstance(event, FrontendBytes) and state.tried is not None:
-            if state.tried[0] is not event.chunk:
-                state.tried = None
+        if isinstance(event, FrontendBytes) and state.tried and state.tried[0] is not event.chunk:
+            state.tried = None
         charged, self.passing.charged = self.passing.charged, None
         if charged is None:
             return False
