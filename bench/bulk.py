@@ -10,6 +10,7 @@ import os
 import re
 import socket
 import time
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +19,7 @@ from bench.model import BenchError, Measure, Metric
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bench.laboratory import Database
     from bench.model import Scale, Values
     from bench.targets import Target
 
@@ -63,18 +65,10 @@ def read(target: Target, *, text: str, rows: int) -> Values:
 
     Errors: BenchError if it does not end with as many rows as there should be.
     """
-    with target.database.connect(target.port) as connection:
-        connection.execute("select 1")  # logged in, and the catalog is read
-        stream = socket.socket(fileno=os.dup(connection.fileno()))
-        try:
-            stream.setblocking(True)
-            stream.settimeout(_TIMEOUT_SECONDS)
-            used, began = target.cpu_seconds(), time.perf_counter()
-            size, tail = _drain(stream, text)
-            seconds, used = time.perf_counter() - began, target.cpu_seconds() - used
-        finally:
-            stream.setblocking(False)
-            stream.close()
+    with _stream(target.database, target.port) as stream:
+        used, began = target.cpu_seconds(), time.perf_counter()
+        size, tail = _drain(stream, text)
+        seconds, used = time.perf_counter() - began, target.cpu_seconds() - used
     found = _COMPLETE.search(tail)
     if found is None or int(found[1]) != rows:
         said = tail.replace(b"\0", b" ").decode("ascii", "replace")
@@ -85,8 +79,34 @@ def read(target: Target, *, text: str, rows: int) -> Values:
     return values
 
 
-def _drain(stream: socket.socket, text: str) -> tuple[int, bytes]:
-    """Send a Query and read up to ReadyForQuery; return the bytes read and the last of them."""
+def whole(database: Database, text: str) -> bytes:
+    """Return what PostgreSQL itself answers to a Query, byte for byte."""
+    kept: list[bytes] = []
+    with _stream(database, database.lab.port) as stream:
+        _drain(stream, text, kept)
+    return b"".join(kept)
+
+
+@contextmanager
+def _stream(database: Database, port: int) -> Iterator[socket.socket]:
+    """Give a socket that is logged in."""
+    with database.connect(port) as connection:
+        connection.execute("select 1")  # logged in, and the catalog is read
+        stream = socket.socket(fileno=os.dup(connection.fileno()))
+        try:
+            stream.setblocking(True)
+            stream.settimeout(_TIMEOUT_SECONDS)
+            yield stream
+        finally:
+            stream.setblocking(False)
+            stream.close()
+
+
+def _drain(stream: socket.socket, text: str, kept: list[bytes] | None = None) -> tuple[int, bytes]:
+    """Send a Query and read up to ReadyForQuery; return how many bytes came, and the last.
+
+    ``kept``: takes all of them, if it is there.
+    """
     body = text.encode() + b"\0"
     stream.sendall(b"Q" + (4 + len(body)).to_bytes(4, "big") + body)
     buffer = bytearray(_CHUNK_BYTES)
@@ -97,5 +117,7 @@ def _drain(stream: socket.socket, text: str) -> tuple[int, bytes]:
         if not count:
             raise BenchError(f"the connection was lost after {size} bytes")
         size += count
+        if kept is not None:
+            kept.append(bytes(view[:count]))
         tail = (tail + view[max(count - _TAIL_BYTES, 0) : count])[-_TAIL_BYTES:]
     return size, tail

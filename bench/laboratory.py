@@ -79,6 +79,37 @@ exceptions:
     expires: EXPIRES
     why: it asks the same again and again
 """
+_NIRS: Final = f"""\
+format: 1
+budgets:
+  - id: EX594
+    title: NIRs for the benchmark
+    measure: nir
+    roles: [{ROLE}]
+    window_seconds: 3600
+    limit: 1000000000000
+    why: What leaves is looked through for them.
+    tags: [budget]
+exceptions:
+  - rule: EX103
+    unless:
+      role: {{is: {ROLE}}}
+    owner: bench
+    expires: EXPIRES
+    why: it reads identities in bulk
+  - rule: EX105
+    unless:
+      role: {{is: {ROLE}}}
+    owner: bench
+    expires: EXPIRES
+    why: it reads identities in bulk
+  - rule: EX106
+    unless:
+      role: {{is: {ROLE}}}
+    owner: bench
+    expires: EXPIRES
+    why: it copies identities out in bulk
+"""
 _DAYS: Final = 2  # that what the role is exempted from lasts: longer than a run
 _ROLE_SQL: Final = f"""
 create schema {ROLE} authorization {ROLE};
@@ -163,10 +194,25 @@ def make_site(folder: Path) -> Path:
     """Make the site's rules in ``folder`` and return where they are."""
     site = folder / "site"
     shutil.copytree(SITE, site)
-    expires = datetime.fromtimestamp(clock.wall(), UTC).date() + timedelta(days=_DAYS)
-    rules = _BUDGETS.replace("EXPIRES", expires.isoformat())
-    (site / "bench.yaml").write_text(rules, "utf-8")
+    (site / "bench.yaml").write_text(_dated(_BUDGETS), "utf-8")
     return site
+
+
+def with_nirs(site: Path, folder: Path) -> Path:
+    """Make a copy of a site in ``folder`` with a budget of NIRs; return where it is.
+
+    Its role may read identities in bulk there.
+    """
+    copy = folder / "site"
+    shutil.copytree(site, copy)
+    (copy / "nirs.yaml").write_text(_dated(_NIRS), "utf-8")
+    return copy
+
+
+def _dated(rules: str) -> str:
+    """Return rules whose exceptions end after the run."""
+    expires = datetime.fromtimestamp(clock.wall(), UTC).date() + timedelta(days=_DAYS)
+    return rules.replace("EXPIRES", expires.isoformat())
 
 
 def _add_results(connection: psycopg.Connection, wanted: int) -> int:

@@ -22,6 +22,7 @@ _TITLES: Final = {
     "lims": "One patient by its key, charged (pgbench) by protocol and sessions",
     "bulk": "Bulk reads",
     "connect": "One connection for each transaction (pgbench -C -S)",
+    "content": "Bulk reads of rows with a NIR each, looked for in what leaves",
     "memory": "Memory of idle sessions",
     "verdict": "Time to a verdict",
     "huge": "pgbench -S with 8 sessions beside one that sends huge texts",

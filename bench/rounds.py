@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from bench import bulk, huge_texts, memory, pgbench, verdicts
+from bench import bulk, content, huge_texts, memory, pgbench, verdicts
 from bench.model import Sample, Samples
 from proxy.errors import VigieError
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def all_measures(scale: Scale) -> tuple[Measure, ...]:
     """Return every measure in the order of the table."""
-    modules = (pgbench, bulk, memory, verdicts, huge_texts)
+    modules = (pgbench, bulk, content, memory, verdicts, huge_texts)
     return tuple(measure for module in modules for measure in module.measures(scale))
 
 

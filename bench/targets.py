@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from bench.laboratory import ROLE
+from bench.laboratory import ROLE, with_nirs
 from bench.model import DIRECT, POOLED, POOLED_BY_TRANSACTION, VIGIE, BenchError
 from bench.processes import cpu_seconds, private_bytes
 from proxy.demo.lab import DATABASE
@@ -80,6 +80,10 @@ class Target(ABC):
     @abstractmethod
     def again(self) -> Target:
         """Return another one, not started: for measures that want a fresh process."""
+
+    def inspecting(self) -> Target:
+        """Return another one, not started, that looks for NIRs in what leaves if it can."""
+        return self.again()
 
     @property
     def environment(self) -> dict[str, str]:
@@ -238,6 +242,11 @@ class Vigie(Target):
     def again(self) -> Vigie:
         """Return another one, not started."""
         return Vigie(self.database, self._site, self._folder)
+
+    def inspecting(self) -> Vigie:
+        """Return another one, not started, with a budget of NIRs."""
+        folder = Path(tempfile.mkdtemp(prefix="site-", dir=self._folder))
+        return Vigie(self.database, with_nirs(self._site, folder), self._folder)
 
     @property
     def kernel(self) -> str:
