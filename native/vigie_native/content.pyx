@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""What identifies people, counted in bytes: ``proxy.content.detectors`` is the specification.
+"""What identifies people, counted in bytes: ``proxy.content.scanners`` is the specification.
 
 What is looked for has a shortest form, of letters of one class. A place is looked at only where a
 run of that class is as long: every byte of the shortest length is, and most are of no such run.
@@ -260,7 +260,7 @@ cdef bint _has_luhn_key(const u8* d, int size) noexcept nogil:
 
 
 def count_rpps(bytes octets):
-    """See ``proxy.content.detectors``."""
+    """See ``proxy.content.scanners``."""
     cdef const u8* s = <const u8*>PyBytes_AS_STRING(octets)
     cdef Py_ssize_t size = PyBytes_GET_SIZE(octets), begin = 0, end = 0, found = 0
     while _next_run(s, size, DIGIT, RPPS, &begin, &end):
@@ -297,7 +297,7 @@ cdef Py_ssize_t _dialled(
 
 
 def count_phones(bytes octets):
-    """See ``proxy.content.detectors``."""
+    """See ``proxy.content.scanners``."""
     cdef const u8* s = <const u8*>PyBytes_AS_STRING(octets)
     cdef Py_ssize_t size = PyBytes_GET_SIZE(octets), begin = 0, end = 0, found = 0, at, stop
     while _next_run(s, size, DIALLED, PHONE, &begin, &end):
@@ -330,7 +330,7 @@ cdef Py_ssize_t _end_of_host(const u8* s, Py_ssize_t at, Py_ssize_t size) noexce
 
 
 def count_emails(bytes octets):
-    """See ``proxy.content.detectors``."""
+    """See ``proxy.content.scanners``."""
     cdef const u8* s = <const u8*>PyBytes_AS_STRING(octets)
     cdef Py_ssize_t size = PyBytes_GET_SIZE(octets), at = 0, low = 0, found = 0, stop
     cdef const u8* sign
@@ -407,7 +407,7 @@ cdef bint _is_iban(const u8* s, Py_ssize_t at, Py_ssize_t end) noexcept nogil:
 
 
 def count_ibans(bytes octets):
-    """See ``proxy.content.detectors``."""
+    """See ``proxy.content.scanners``."""
     cdef const u8* s = <const u8*>PyBytes_AS_STRING(octets)
     cdef Py_ssize_t size = PyBytes_GET_SIZE(octets), begin = 0, end = 0, found = 0, at, stop
     while _next_run(s, size, BANKED, IBAN, &begin, &end):

@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING, Any, Final
 
 from proxy.accel import _python, lane_state
-from proxy.content import detectors
+from proxy.content import scanners
 from proxy.errors import ConfigurationError
 from proxy.meter import runs, subjects
 from proxy.sql import template
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
             """There may be anything."""
 
 
-_REVISION: Final = 2  # of the compiled kernel that this goes with
+_REVISION: Final = 3  # of the compiled kernel that this goes with
 _WANTED: Final = os.environ.get("PROXY_ACCEL", "auto")
 if _WANTED not in {"auto", "python", "compiled"}:
     raise ConfigurationError(
@@ -60,7 +60,7 @@ cut_literals: Callable[[str], template.Template | None] = template.cut_literals
 end_of_run: frames.EndOfRun = frames.end_of_run
 RunCharger: Callable[..., runs.RunCharger] = runs.RunCharger
 Subjects: Callable[[], subjects.Subjects] = subjects.Subjects
-content_scanners: detectors.Scanners = detectors.IN_PYTHON
+content_scanners: scanners.Scanners = scanners.IN_PYTHON
 
 
 def template_from(cut: Callable[[str], Any]) -> Callable[[str], template.Template | None]:
@@ -104,8 +104,8 @@ if _WANTED != "python":
         end_of_run = vigie_native.end_of_run
         RunCharger = vigie_native.RunCharger
         Subjects = vigie_native.Subjects
-        content_scanners = detectors.Scanners(
-            nirs=detectors.nirs_by(vigie_native.count_nirs),
+        content_scanners = scanners.Scanners(
+            nirs=scanners.nirs_by(vigie_native.count_nirs),
             rpps=vigie_native.count_rpps,
             phones=vigie_native.count_phones,
             emails=vigie_native.count_emails,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from proxy.content.detectors import compile_pattern
+from proxy.content.scanners import compile_pattern
 from proxy.errors import ConfigurationError
 
 if TYPE_CHECKING:

@@ -104,7 +104,10 @@ class Lane:
         if charged is None:
             return False
         state.to_frontend(charged)
-        return isinstance(event, BackendBytes) and event.chunk is charged
+        is_whole = isinstance(event, BackendBytes) and event.chunk is charged
+        if is_whole:
+            state.hold_back()
+        return is_whole
 
     @property
     def is_under_way(self) -> bool:
@@ -113,6 +116,7 @@ class Lane:
 
     def take_under_way(self) -> bytes | None:
         """Return what was passed and is not answered, which the session has to adopt."""
+        self._state.has_asked = self.passing.has_charged
         return self.passing.take_under_way()
 
     def _look_again(self) -> None:

@@ -203,7 +203,6 @@ class Session:
         if state.phase is Phase.CLOSED:
             return state.out  # both sides are being closed; nothing is collected for later
         if self._lane.release(event):
-            state.hold_back()
             return state.out
         try:
             self._adopt()
@@ -237,11 +236,10 @@ class Session:
 
     def _adopt(self) -> None:
         """Take over what the lane has passed to the backend, as if it had come this way."""
-        state = self._state
-        state.has_asked = self._lane.passing.has_charged
         chunk = self._lane.take_under_way()
         if chunk is None:
             return
+        state = self._state
         kept, state.out = state.out, []
         self._frontend.feed(chunk)
         state.adopting = True

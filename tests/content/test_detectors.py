@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.content.detectors import ContentWatch, compile_pattern
+from proxy.content.detectors import ContentWatch
+from proxy.content.scanners import compile_pattern
 from proxy.demo.nir import luhn_key, nir_key
 from proxy.errors import ConfigurationError
 from proxy.terms.budget import Measure

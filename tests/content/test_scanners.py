@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from proxy.accel import content_scanners
-from proxy.content.detectors import IN_PYTHON
+from proxy.content.scanners import IN_PYTHON
 from proxy.demo.nir import luhn_key, nir_key
 
 NIR: Final = b"285057800608441"
