@@ -15,6 +15,7 @@ from proxy.meter.book import Book
 from proxy.meter.ledger import Ledger
 from proxy.session import commands as c
 from proxy.session import events as e
+from proxy.terms.behalf import Source, SourceKind, Trust
 from proxy.terms.budget import Grouping, Measure
 from proxy.terms.finding import Action
 from tests.conversation import Conversation, context_of, policy_of, subjects
@@ -224,6 +225,14 @@ def test_statements_of_their_own_budgets_are_left_to_the_session() -> None:
     """Each begins anew, which the lane does not."""
     budget = replace(subjects(5), per=(Grouping.ROLE, Grouping.STATEMENT))
     talk = learnt(context_of(policy_of(budget)))
+
+    assert not talk.session.passes_frontend(BY_KEY.asked(5), 0.0)
+
+
+def test_for_whom_it_is_said_to_be_is_left_to_the_session() -> None:
+    """Where the policy believes a name: another statement may be charged to another."""
+    trust = Trust(frozenset({"app"}), end_user=Source(SourceKind.COMMENT, "user"))
+    talk = learnt(context_of(replace(policy_of(subjects(5)), trusts=(trust,))))
 
     assert not talk.session.passes_frontend(BY_KEY.asked(5), 0.0)
 
