@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from bench import bulk
 from bench.bulk import CPU_PER_ROW, RATE, ROWS
 from bench.model import VIGIE, Measure, Metric
+from bench.targets import Wish
 from proxy import accel
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def measures(scale: Scale) -> Iterator[Measure]:
 
 def read(target: Target, *, text: str, rows: int) -> Values:
     """Read the result as ``bulk.read`` does; of Vigie also how long looking through it takes."""
-    with target.inspecting() as inspecting:
+    with target.again(Wish(inspects=True)) as inspecting:
         values = bulk.read(inspecting, text=text, rows=rows)
     if target.name == VIGIE:
         sample = f"select {_COLUMNS} from lab.patient p limit {_SAMPLE_ROWS}"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bench.model import COPYING, BenchError
-from bench.targets import START_SECONDS, Target
+from bench.targets import AS_EVER, START_SECONDS, Target, Wish
 from proxy.demo.postgres import HOST, free_port
 
 if TYPE_CHECKING:
@@ -69,6 +69,8 @@ class CopyRelay(Target):
             self._running.wait()
             self._running, self.process = None, 0
 
-    def again(self) -> CopyRelay:
-        """Return another one, not started."""
+    def again(self, wish: Wish = AS_EVER) -> CopyRelay:
+        """Return another one, not started; it does not encrypt."""
+        if wish.encrypts:
+            raise BenchError("it only copies")
         return CopyRelay(self.database)

@@ -35,6 +35,7 @@ class Scale:
     patients: int = 50_000
     bulk_rows: int = 1_000_000
     idle_sessions: int = 500
+    held_sessions: int = 5_000
     times_accounts: int = 10
     statements: int = 300
 
@@ -45,6 +46,7 @@ QUICK: Final = Scale(
     patients=5_000,
     bulk_rows=100_000,
     idle_sessions=100,
+    held_sessions=500,
     statements=60,
 )
 

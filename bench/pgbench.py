@@ -15,7 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from bench.model import CPU, BenchError, Measure, Metric, percentile
+from bench.model import COPYING, CPU, DIRECT, BenchError, Measure, Metric, percentile
+from bench.targets import AS_EVER, Wish
 from proxy.net import clock
 
 if TYPE_CHECKING:
@@ -41,6 +42,11 @@ _WARM_SECONDS: Final = 0.1
 _LAST_SECONDS: Final = 0.15
 _GRACE_SECONDS: Final = 60.0
 _CONNECTING_SESSIONS: Final = 4
+_CONNECTS: Final = {
+    "connect": AS_EVER,
+    "connect-unpooled": Wish(reuses=False),
+    "connect-tls": Wish(reuses=False, encrypts=True),
+}
 
 
 def measures(scale: Scale) -> Iterator[Measure]:
@@ -63,14 +69,26 @@ def measures(scale: Scale) -> Iterator[Measure]:
                 partial(run, protocol=protocol, sessions=sessions, scale=scale, script=BY_KEY),
                 _unfit if protocol == "prepared" else lambda _target: "",
             )
-    yield Measure(
-        "connect",
-        "connect",
-        (CONNECTIONS, CONNECTION_CPU),
-        partial(
-            run, protocol="simple", sessions=_CONNECTING_SESSIONS, scale=scale, options=("-C",)
-        ),
+    for name, wish in _CONNECTS.items():
+        yield Measure(
+            name,
+            "connect",
+            (CONNECTIONS, CONNECTION_CPU),
+            partial(connect, wish=wish, scale=scale),
+            _in_the_clear if wish.encrypts else lambda _target: "",
+        )
+
+
+def connect(target: Target, *, wish: Wish, scale: Scale) -> Values:
+    """Open one connection for each transaction; return tps and, of a proxy, cpu_us."""
+    take = partial(
+        run, protocol="simple", sessions=_CONNECTING_SESSIONS, scale=scale, options=("-C",)
     )
+    if wish == AS_EVER:
+        return take(target)
+    with target.again(wish) as own:
+        own.settle()
+        return take(own)
 
 
 def run(
@@ -148,6 +166,10 @@ def _latencies(folder: Path, first: float, last: float) -> Iterator[float]:
                 _, _, latency, _, seconds, microseconds = line.split()[:6]
                 if first <= int(seconds) + int(microseconds) / 1e6 <= last:
                     yield float(latency)
+
+
+def _in_the_clear(target: Target) -> str:
+    return "no TLS there" if target.name in {DIRECT, COPYING} else ""
 
 
 def _unfit(target: Target) -> str:

@@ -11,9 +11,11 @@ import subprocess
 import tempfile
 import time
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from bench.certificate import make_certificate
 from bench.laboratory import ROLE, with_nirs
 from bench.model import DIRECT, POOLED, POOLED_BY_TRANSACTION, VIGIE, BenchError
 from bench.processes import cpu_seconds, private_bytes
@@ -30,6 +32,7 @@ START_SECONDS: Final = 10.0
 END_SECONDS: Final = 10.0
 PREPARES: Final = (1, 21)  # from this version pgbouncer keeps prepared statements per transaction
 _PAUSE_SECONDS: Final = 0.05
+_SETTLED_SECONDS: Final = 0.5
 _POOL: Final = {"session": 600, "transaction": 20}  # 20 is pgbouncer's default
 _SETTINGS: Final = """\
 [databases]
@@ -38,12 +41,12 @@ _SETTINGS: Final = """\
 listen_addr = {host}
 listen_port = {port}
 unix_socket_dir =
-auth_type = scram-sha-256
+auth_type = {asks}
 auth_file = {folder}/users
 pool_mode = {mode}
 default_pool_size = {pool}
-max_client_conn = 2000
-client_tls_sslmode = disable
+max_client_conn = 6000
+client_tls_sslmode = {tls}
 server_tls_sslmode = disable
 logfile = {folder}/log
 log_connections = 0
@@ -53,12 +56,35 @@ log_stats = 0
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """How a target is otherwise than all others.
+
+    Args:
+        reuses: connections to the database, if it is what does.
+        encrypts: towards the frontend.
+        inspects: looks for NIRs in what leaves, if it can.
+        asks: for a password.
+        upstream: the port that it connects to; 0: the database's.
+    """
+
+    upstream: int = 0
+    reuses: bool = True
+    encrypts: bool = False
+    inspects: bool = False
+    asks: bool = True
+
+
+AS_EVER: Final = Wish()
+
+
 class Target(ABC):
     """A way to the database. A context manager: started within, ended after."""
 
-    def __init__(self, name: str, database: Database) -> None:
+    def __init__(self, name: str, database: Database, wish: Wish = AS_EVER) -> None:
         self.name = name
         self.database = database
+        self._wish = wish
         self.port = database.lab.port
         self.process = 0  # of the proxy; 0: there is none
 
@@ -78,22 +104,27 @@ class Target(ABC):
         """End what was started."""
 
     @abstractmethod
-    def again(self) -> Target:
-        """Return another one, not started: for measures that want a fresh process."""
-
-    def inspecting(self) -> Target:
-        """Return another one, not started, that looks for NIRs in what leaves if it can."""
-        return self.again()
+    def again(self, wish: Wish = AS_EVER) -> Target:
+        """Return another one, not started: for measures that want a process of their own."""
 
     @property
     def environment(self) -> dict[str, str]:
         """Return the variables of PostgreSQL's programs to come this way."""
-        return {**os.environ, **self.database.environment(self.port)}
+        secure = {"PGSSLMODE": "require"} if self._wish.encrypts else {}
+        return {**os.environ, **self.database.environment(self.port), **secure}
 
     @property
     def keeps_prepared_statements(self) -> bool:
         """Whether a prepared statement can be used in a later transaction."""
         return True
+
+    def settle(self) -> None:
+        """Wait until what a process does at its start is done."""
+        deadline = time.monotonic() + START_SECONDS
+        used = -1.0
+        while used != self.cpu_seconds() and time.monotonic() < deadline:
+            used = self.cpu_seconds()
+            time.sleep(_SETTLED_SECONDS)
 
     def cpu_seconds(self) -> float:
         """Return the proxy's CPU time so far, that of processes it started included."""
@@ -120,8 +151,10 @@ class Direct(Target):
     def stop(self) -> None:
         """Nothing to end."""
 
-    def again(self) -> Direct:
-        """Return another one."""
+    def again(self, wish: Wish = AS_EVER) -> Direct:
+        """Return another one; this database does not encrypt."""
+        if wish.encrypts:
+            raise BenchError("this database has no certificate")
         return Direct(self.database)
 
 
@@ -131,10 +164,11 @@ class PgBouncer(Target):
     Args:
         database: behind it.
         mode: ``session`` or ``transaction``.
+        wish: see ``Wish``.
     """
 
-    def __init__(self, database: Database, mode: str) -> None:
-        super().__init__(POOLED if mode == "session" else POOLED_BY_TRANSACTION, database)
+    def __init__(self, database: Database, mode: str, wish: Wish = AS_EVER) -> None:
+        super().__init__(POOLED if mode == "session" else POOLED_BY_TRANSACTION, database, wish)
         self._mode = mode
         self._folder: Path | None = None
         self._running: subprocess.Popen[bytes] | None = None
@@ -149,7 +183,14 @@ class PgBouncer(Target):
         identity = _identity()
         self._folder = folder = Path(tempfile.mkdtemp(prefix="vigie-bench-"))
         self.port = free_port()
-        prepares = version_numbers(pgbouncer_version()) >= PREPARES
+        more = []
+        if version_numbers(pgbouncer_version()) >= PREPARES:
+            more.append("max_prepared_statements = 100")
+        if not self._wish.reuses:
+            more.append("server_lifetime = 0")
+        if self._wish.encrypts:
+            certificate, key = make_certificate(folder)
+            more.append(f"client_tls_cert_file = {certificate}\nclient_tls_key_file = {key}")
         settings = _SETTINGS.format(
             database=DATABASE,
             host=HOST,
@@ -158,7 +199,9 @@ class PgBouncer(Target):
             folder=folder,
             mode=self._mode,
             pool=_POOL[self._mode],
-            more="max_prepared_statements = 100" if prepares else "",
+            asks="scram-sha-256" if self._wish.asks else "trust",
+            tls="require" if self._wish.encrypts else "disable",
+            more="\n".join(more),
         )
         (folder / "settings").write_text(settings)
         (folder / "users").write_text(f'"{ROLE}" "{self.database.password}"\n')
@@ -193,9 +236,9 @@ class PgBouncer(Target):
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
 
-    def again(self) -> PgBouncer:
+    def again(self, wish: Wish = AS_EVER) -> PgBouncer:
         """Return another one, not started."""
-        return PgBouncer(self.database, self._mode)
+        return PgBouncer(self.database, self._mode, wish)
 
     def _wait(self, running: subprocess.Popen[bytes], log: Path) -> None:
         deadline = time.monotonic() + START_SECONDS
@@ -218,10 +261,11 @@ class Vigie(Target):
         database: behind it.
         site: folder of the site's rules.
         folder: where a folder for its logs is made.
+        wish: see ``Wish``.
     """
 
-    def __init__(self, database: Database, site: Path, folder: Path) -> None:
-        super().__init__(VIGIE, database)
+    def __init__(self, database: Database, site: Path, folder: Path, wish: Wish = AS_EVER) -> None:
+        super().__init__(VIGIE, database, wish)
         self._site = site
         self._folder = folder
         self._running: VigieProcess | None = None
@@ -229,7 +273,15 @@ class Vigie(Target):
     def start(self) -> None:
         """Start it and wait until it is ready."""
         folder = Path(tempfile.mkdtemp(prefix="vigie-", dir=self._folder))
-        running = VigieProcess(self.database.lab.port, folder, site=self._site)
+        site = with_nirs(self._site, folder) if self._wish.inspects else self._site
+        environment = {"VIGIE_BACKEND_TLS__MODE": "disable"}  # as of all others
+        if self._wish.encrypts:
+            certificate, key = make_certificate(folder)
+            environment["VIGIE_FRONTEND_TLS__CERTIFICATE"] = str(certificate)
+            environment["VIGIE_FRONTEND_TLS__KEY"] = str(key)
+            environment["VIGIE_FRONTEND_TLS__CHANNEL_BINDING"] = "unused"
+        upstream = self._wish.upstream or self.database.lab.port
+        running = VigieProcess(upstream, folder, site=site, environment=environment)
         running.start()
         self._running, self.port, self.process = running, running.port, running.process_number
 
@@ -239,14 +291,9 @@ class Vigie(Target):
             self._running.stop()
             self._running, self.process = None, 0
 
-    def again(self) -> Vigie:
+    def again(self, wish: Wish = AS_EVER) -> Vigie:
         """Return another one, not started."""
-        return Vigie(self.database, self._site, self._folder)
-
-    def inspecting(self) -> Vigie:
-        """Return another one, not started, with a budget of NIRs."""
-        folder = Path(tempfile.mkdtemp(prefix="site-", dir=self._folder))
-        return Vigie(self.database, with_nirs(self._site, folder), self._folder)
+        return Vigie(self.database, self._site, self._folder, wish)
 
     @property
     def kernel(self) -> str:
