@@ -14,6 +14,7 @@ from vigie_native.lane import (
     answer_rows,
     cut_literals,
     extended_key,
+    query_literals,
     query_template,
 )
 from vigie_native.rows import RunCharger, end_of_run
@@ -40,5 +41,6 @@ __all__ = [
     "cut_literals",
     "end_of_run",
     "extended_key",
+    "query_literals",
     "query_template",
 ]

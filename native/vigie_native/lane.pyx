@@ -2,6 +2,7 @@
 """Everyday texts and chunks: the functions of ``proxy.accel._python``, their specification."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.unicode cimport PyUnicode_DecodeASCII
 from libc.stdlib cimport free, realloc
 from libc.string cimport memchr, memcmp, memcpy, memset
 
@@ -346,6 +347,34 @@ cpdef object query_template(bytes chunk):
     if length < 0:
         return None
     return PyBytes_FromStringAndSize(<char*>out, length)
+
+
+def query_literals(bytes chunk):
+    """See ``proxy.accel._python.query_literals``."""
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(chunk) - HEADER - 1, i, start, end
+    cdef const u8* s = <const u8*>PyBytes_AS_STRING(chunk) + HEADER
+    cdef u8 out[MAX_TEXT]
+    cdef Marks marks
+    if size < 0 or size > MAX_TEXT or not _is_plain(s, size, True):
+        return None
+    memset(&marks, 0, sizeof(Marks))
+    found = []
+    try:
+        if _cut(s, size, out, &marks) < 0:
+            return None
+        for i in range(marks.slots.count // 2):
+            start, end = marks.slots.at[2 * i], marks.slots.at[2 * i + 1]
+            if marks.is_number[i]:
+                found.append(PyUnicode_DecodeASCII(<char*>s + start, end - start, NULL))
+            else:
+                text = PyUnicode_DecodeASCII(<char*>s + start + 1, end - start - 2, NULL)
+                found.append(text.replace("''", "'"))
+        return found
+    finally:
+        free(marks.slots.at)
+        free(marks.parameters.at)
+        free(marks.comments.at)
+        free(marks.is_number)
 
 
 def answer_rows(bytes chunk, bytes head, bint may_have_rows):

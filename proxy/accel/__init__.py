@@ -49,6 +49,7 @@ if _WANTED not in {"auto", "python", "compiled"}:
 
 IMPLEMENTATION = "python"
 query_template: Callable[[bytes], bytes | None] = _python.query_template
+query_literals: Callable[[bytes], list[str] | None] = _python.query_literals
 answer_rows: Callable[[bytes, bytes, bool], int] = _python.answer_rows
 extended_key: Callable[[bytes], tuple[bool, bool, bytes, bytes] | None] = _python.extended_key
 Known: type[lane_state.Known] = lane_state.Known
@@ -93,6 +94,7 @@ if _WANTED != "python":
             raise ConfigurationError([problem])
         IMPLEMENTATION = "compiled"
         query_template = vigie_native.query_template
+        query_literals = vigie_native.query_literals
         answer_rows = vigie_native.answer_rows
         extended_key = vigie_native.extended_key  # the same values as a plain tuple
         Known = vigie_native.Known

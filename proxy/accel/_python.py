@@ -51,6 +51,12 @@ def query_template(chunk: bytes) -> bytes | None:
     return None if template is None else template.text.encode("ascii")
 
 
+def query_literals(chunk: bytes) -> list[str] | None:
+    """Return the literals of a chunk that has a ``query_template``, in order; None: it has none."""
+    template = cut_literals(chunk[_HEADER:-1].decode("ascii"))
+    return None if template is None else [slot.value for slot in template.slots]
+
+
 def answer_rows(chunk: bytes, head: bytes, may_have_rows: bool) -> int:  # noqa: FBT001 - as compiled
     """Return rows << 8 | transaction status of a chunk that is one whole answer; -1: it is not.
 

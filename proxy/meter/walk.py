@@ -76,11 +76,9 @@ class Walks:
         if len(now) == 1 and (key := _number(now[0][0])) is not None:
             _visit(walk, key, subjects)
         walk.last = now
-        return max(
-            Walked(walk.steps, walk.subjects),
-            Walked(walk.neighbours, walk.covered if walk.neighbours else 0),
-            key=lambda walked: walked.steps,
-        )
+        if walk.steps >= walk.neighbours:
+            return Walked(walk.steps, walk.subjects) if walk.steps else NOWHERE
+        return Walked(walk.neighbours, walk.covered)
 
 
 def _go(walk: _Walk, changed: list[tuple[Constant, Constant]], subjects: int) -> None:

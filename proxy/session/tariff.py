@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from proxy.meter.runs import RunCharger
     from proxy.meter.walk import Constant
     from proxy.session.bound_keys import Keys
-    from proxy.sql.template import Template
 
 _KINDS: Final = frozenset({Kind.SELECT, Kind.INSERT, Kind.UPDATE, Kind.DELETE})
 _HEADER_BYTES: Final = 5
@@ -67,18 +66,15 @@ class Tariff:
         return self._read_literals(query) if self.values is None else self._read_bound(query)
 
     def _read_literals(self, query: bytes) -> tuple[list[Constant], Keys] | None:
-        template = accel.cut_literals(query[_HEADER_BYTES:-1].decode("ascii"))
-        if template is None:
-            return None
-        slots = template.slots
-        if self.limit is not None and slots[self.limit[0]].value != self.limit[1]:
+        values = accel.query_literals(query)
+        if values is None or (self.limit is not None and values[self.limit[0]] != self.limit[1]):
             return None
         keys = NO_KEYS
         if self.plan.fixed:
-            keys = keys_of([_with_values(one, template) for one in self.facts.key_filters])
+            keys = keys_of([_with_values(one, values) for one in self.facts.key_filters])
             if not keys:
                 return None
-        return [(slots[at].value, begins) for at, begins in enumerate(self.uses)], keys
+        return list(zip(values, self.uses, strict=False)), keys  # the first few of them
 
     def _read_bound(self, query: bytes) -> tuple[list[Constant], Keys] | None:
         start = _after_parse(query)
@@ -167,11 +163,9 @@ def _is_constant(facts: StatementFacts, *, with_literals: bool) -> bool:
     return facts.fits_keys and is_planned and known
 
 
-def _with_values(filtered: KeyFilter, template: Template) -> KeyFilter:
-    slots: Sequence[int | None] = [
-        one.slot if isinstance(one, Literal) else None for one in filtered.values
-    ]
-    values = tuple(Literal(template.slots[slot].value, slot) for slot in slots if slot is not None)
+def _with_values(filtered: KeyFilter, literals: Sequence[str]) -> KeyFilter:
+    slots = [one.slot for one in filtered.values if isinstance(one, Literal)]
+    values = tuple(Literal(literals[slot], slot) for slot in slots if slot is not None)
     return KeyFilter(filtered.space, values)
 
 
