@@ -86,7 +86,10 @@ def test_templates_are_equal(text: str) -> None:
     """Any text has the same template in both, or none in both."""
     chunk = query(text.encode())
 
-    assert compiled.query_template(chunk) == _python.query_template(chunk)
+    template = _python.query_template(chunk)
+    assert compiled.query_template(chunk) == template
+    if template is not None:
+        assert compiled.query_literals(chunk) == _python.query_literals(chunk)
 
 
 @given(st.binary(max_size=40))

@@ -126,6 +126,13 @@ def sent(commands: Sequence[c.Command]) -> tuple[bytes, bytes]:
     return frontend, backend
 
 
+def noticed(talk: Conversation) -> tuple[int, int, int]:
+    """Return how many statements, rows and templates are habits of the session's principal."""
+    key = talk.session._state.decisions.principal.key
+    habits = talk.context.habits_of(key, 0.0)
+    return habits.statements._count, habits.rows._count, len(habits.templates)
+
+
 @settings(deadline=None)
 @given(st.lists(asked_for, max_size=12))
 def test_the_lane_charges_what_the_session_charges(
@@ -140,6 +147,7 @@ def test_the_lane_charges_what_the_session_charges(
         other = go_on(without, form.asked(key), answered, by_lane=False)
         assert sent(one) == sent(other)
 
+    assert noticed(with_lane) == noticed(without)
     ledgers = [talk.context.ledger for talk in (with_lane, without)]
     assert ledgers[0].charged == ledgers[1].charged
     assert ledgers[0].usage(0.0) == ledgers[1].usage(0.0)
@@ -187,6 +195,21 @@ def test_a_budget_of_statements_is_spent_in_the_session() -> None:
 
     assert not talk.session.passes_frontend(BY_KEY.asked(5), 0.0)
     assert of(c.WasCut, talk.send(e.FrontendBytes(BY_KEY.asked(5))))
+
+
+def test_what_the_lane_does_not_pass_is_noticed_once() -> None:
+    """The session goes on with what was found of it, however often the lane is asked."""
+    counts = []
+    for by_lane in (True, False):
+        talk = learnt(context_of(policy_of(subjects(2, measure=Measure.STATEMENTS))))
+        go_on(talk, BY_KEY.asked(5), [BY_KEY.answer([5])], by_lane=by_lane)
+        asked = BY_KEY.asked(6)
+        if by_lane:  # as the kernel, the relay and the session do, one after the other
+            assert [talk.session.passes_frontend(asked, 0.0) for _ in range(2)] == [False, False]
+        assert of(c.WasCut, talk.send(e.FrontendBytes(asked)))
+        counts.append(noticed(talk))
+
+    assert counts[0] == counts[1]
 
 
 def test_a_budget_that_only_flags_is_told_by_the_session() -> None:

@@ -193,7 +193,7 @@ def test_what_is_rolled_back_was_not_said() -> None:
             )
             if not talk.session.passes_frontend(chunk, talk.now):
                 talk.send(e.FrontendBytes(chunk))
-            if not talk.session.passes_backend(done):
+            if not talk.session.passes_backend(done, 0.0):
                 talk.send(e.BackendBytes(done))
         read(talk, 1)
 
