@@ -123,6 +123,14 @@ def _word_trust(trust: Trust) -> str:
     return f"{', '.join(sorted(trust.roles))}{where} on {' and '.join(said)}"
 
 
+def _trust_as_json(trust: Trust) -> dict[str, Any]:
+    return {
+        "roles": sorted(trust.roles),
+        "addresses": [*map(str, trust.networks), *(["unix"] * trust.takes_unix)],
+        **{name.value: {one.kind.value: one.name} for name, one in trust.said.items()},
+    }
+
+
 def _word_upstream(one: Upstream) -> str:
     which = []
     if one.databases is not None:
@@ -177,17 +185,7 @@ def _as_json(loaded: Loaded) -> dict[str, Any]:
                 }
                 for one in policy.masks
             ],
-            "believed": [
-                {
-                    "roles": sorted(one.roles),
-                    "addresses": [*map(str, one.networks), *(["unix"] * one.takes_unix)],
-                    **{
-                        name.value: {source.kind.value: source.name}
-                        for name, source in one.said.items()
-                    },
-                }
-                for one in policy.trusts
-            ],
+            "believed": [_trust_as_json(one) for one in policy.trusts],
             "budgets": [
                 {
                     "id": one.id,
