@@ -7,12 +7,17 @@ import json
 import re
 import shutil
 import urllib.parse
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
 import psycopg
 import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from psycopg import errors
+from psycopg.pq import TransactionStatus
 
 from proxy.demo.vigie_process import SITE
 
@@ -62,6 +67,15 @@ budgets:
     limits: {1 h: 1000}
     why: a test
 """
+SAID: Final = (
+    "set vigie.\"user\" = 'alice'",
+    "select set_config('vigie.user', 'bob', false)",
+    "set local vigie.\"user\" to 'carol'",
+    "select set_config('vigie.user', 'dora', true)",
+    *("begin", "commit", "rollback", "commit and chain", "savepoint a", "savepoint b"),
+    *("release a", "rollback to a", "rollback to b", "select 1/0", "select 1", "reset all"),
+    *('reset vigie."user"', "select nir from lab.patient where id = 1"),
+)
 READ: Final = "select nir, last_name from lab.patient where id = {}"
 FREE: Final = "select count(*) from lab.analyse"
 
@@ -294,3 +308,41 @@ def test_a_name_is_in_the_records_and_is_no_label(lab: Lab, trusting: VigieProce
     assert "zoe.q" not in metrics
     assert 'vigie_attributed_statements_total{naming="named"} 1.0' in metrics
     assert 'vigie_attributed_statements_total{naming="unnamed"} 1.0' in metrics
+
+
+class ThroughVigie(RuleBasedStateMachine):
+    """Random statements through the proxy: it acts for whom the server has in the setting."""
+
+    connection: psycopg.Connection[Any]
+
+    @initialize()
+    def begin(self) -> None:
+        """A session that has said nothing."""
+        self.connection.execute("rollback", prepare=False)
+        self.connection.execute("discard all", prepare=False)
+
+    @rule(texts=st.lists(st.sampled_from(SAID), min_size=1, max_size=4), extended=st.booleans())
+    def say(self, texts: list[str], extended: bool) -> None:
+        """All in one text, or each by itself as a driver sends it; then compare."""
+        if extended:
+            for text in texts:
+                with suppress(psycopg.Error):
+                    self.connection.execute(text.encode(), prepare=False)
+        else:
+            self.connection.pgconn.exec_("; ".join(texts).encode())
+        if self.connection.info.transaction_status is TransactionStatus.INERROR:
+            return  # nothing can be asked, nor read
+        row = self.connection.execute(
+            "select coalesce(nullif(current_setting('vigie.user', true), ''), '(unbound)')",
+            prepare=False,
+        ).fetchone()
+        assert row is not None
+        assert name_of(self.connection) == {row[0]}
+
+
+def test_whatever_is_said_it_acts_for_whom_the_server_has(lab: Lab, trusting: VigieProcess) -> None:
+    """A law, over the fast lane, questions of Vigie's own, errors and savepoints."""
+    with lab.connect("secretary", trusting.port) as connection:
+        machine: type[ThroughVigie] = type("M", (ThroughVigie,), {"connection": connection})
+        machine.TestCase.settings = settings(max_examples=40, stateful_step_count=10, deadline=None)
+        machine.TestCase().runTest()
