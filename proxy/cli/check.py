@@ -176,15 +176,7 @@ def _as_json(loaded: Loaded) -> dict[str, Any]:
             "version": policy.version,
             **_numbers(policy),
             "thresholds": {"flag": policy.thresholds.flag, "block": policy.thresholds.block},
-            "masks": [
-                {
-                    "id": one.id,
-                    "title": one.title,
-                    "mode": one.mode.value,
-                    "classes": {name.value: how.value for name, how in (one.mask or {}).items()},
-                }
-                for one in policy.masks
-            ],
+            "masks": [_mask_as_json(one) for one in policy.masks],
             "believed": [_trust_as_json(one) for one in policy.trusts],
             "budgets": [
                 {
@@ -203,6 +195,11 @@ def _as_json(loaded: Loaded) -> dict[str, Any]:
             ],
         },
     }
+
+
+def _mask_as_json(rule: Rule) -> dict[str, Any]:
+    hows = {name.value: how.value for name, how in (rule.mask or {}).items()}
+    return {"id": rule.id, "title": rule.title, "mode": rule.mode.value, "classes": hows}
 
 
 def _problem_as_json(problem: str) -> dict[str, Any]:
