@@ -592,15 +592,13 @@ cdef class Subjects:
     def restore(self, pages):
         """See the specification."""
         cdef list kept = list(pages)
-        cdef Py_ssize_t total = 0, highest = 0
-        cdef uint32_t number
+        cdef Py_ssize_t total = 0
+        cdef uint32_t highest = 0
         cdef bint renumbers
         if self._used != 1:
             raise ValueError("subjects are restored when there are none yet")
         for _, page in kept:
-            for number in _numbers(page):
-                highest = max(highest, number)
-                total += 1
+            total += _measured(page, &highest)
         renumbers = highest > 2 * total + 64
         if renumbers:
             kept, highest = _renumbered(kept)
@@ -611,6 +609,10 @@ cdef class Subjects:
         cdef Py_ssize_t at
         cdef uint32_t place, end
         cdef bytes page
+        cdef Py_ssize_t slots = self._mask + 1
+        while slots < 2 * (highest + 1):
+            slots *= 2
+        self._spread(slots)  # once, while it is empty
         self._room = self._used = highest + 1
         self._records = <Record*>resized(self._records, self._room * sizeof(Record))
         for place in range(1, <uint32_t>self._used):
@@ -663,31 +665,38 @@ cdef class Subjects:
         return 0
 
 
-def _numbers(bytes page):
-    """Return the numbers of the subjects on a page. Errors: ValueError if it is cut short."""
-    cdef Py_ssize_t at = 0, size = PyBytes_GET_SIZE(page)
+cdef Py_ssize_t _measured(bytes page, uint32_t* highest) except -1:
+    """Return how many subjects are on a page, and the highest number so far.
+
+    Errors: ValueError if it is damaged.
+    """
+    cdef Py_ssize_t at = 0, size = PyBytes_GET_SIZE(page), count = 0
     cdef uint32_t number
-    cdef list found = []
     while at + HEAD <= size:
         memcpy(&number, PyBytes_AS_STRING(page) + at, 4)
-        found.append(number)
+        if number == 0:
+            break
+        highest[0] = max(highest[0], number)
+        count += 1
         at += HEAD + DIGEST * <u8>PyBytes_AS_STRING(page)[at + 4]
-    if at != size or 0 in found:
+    if at != size:
         raise ValueError("a page of subjects is damaged")
-    return found
+    return count
 
 
-cdef _renumbered(list kept):
+cdef tuple _renumbered(list kept):
     """Return pages of the same subjects numbered from 1, and the highest number."""
     cdef dict numbers = {}
     cdef bytearray copy
+    cdef bytes page
     cdef uint32_t number
     cdef Py_ssize_t at
     cdef list made = []
     for end, page in kept:
         copy = bytearray(page)
         at = 0
-        for number in _numbers(page):
+        while at < len(copy):
+            memcpy(&number, PyBytes_AS_STRING(page) + at, 4)
             number = numbers.setdefault(number, len(numbers) + 1)
             copy[at : at + 4] = (<char*>&number)[:4]
             at += HEAD + DIGEST * <int>copy[at + 4]
