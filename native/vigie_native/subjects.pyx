@@ -606,9 +606,10 @@ cdef class Subjects:
         return renumbers
 
     cdef int _restore(self, list kept, Py_ssize_t highest) except -1:
-        cdef Py_ssize_t at
+        cdef Py_ssize_t at, ahead
         cdef uint32_t place, end
         cdef bytes page
+        cdef const u8* key
         cdef Py_ssize_t slots = self._mask + 1
         while slots < 2 * (highest + 1):
             slots *= 2
@@ -621,6 +622,10 @@ cdef class Subjects:
         for end, page in kept:
             at = 0
             while at < PyBytes_GET_SIZE(page):
+                ahead = at + AHEAD * (HEAD + DIGEST) + HEAD  # a key, if all subjects have one
+                if ahead + DIGEST <= PyBytes_GET_SIZE(page):
+                    key = <const u8*>PyBytes_AS_STRING(page) + ahead
+                    fetch(&self._slots[_hash(key) & self._mask])
                 at += self._read(<const u8*>PyBytes_AS_STRING(page) + at, end)
         for place in range(<uint32_t>highest, 0, -1):
             if self._records[place].flags & OWNED and not self._records[place].last:
