@@ -10,7 +10,8 @@ import asyncpg
 
 from proxy.errors import ConfigurationError
 from proxy.sql import CATALOG_QUERY, build_catalog
-from proxy.sql.planner import explain_text, may_be_planned, read_plan
+from proxy.sql.planner import explain_text, may_be_planned, planned_query, read_plan
+from proxy.terms.facts import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -108,9 +109,15 @@ async def _plan(url: str, statements: Sequence[StatementFacts]) -> list[Planned]
 async def _plan_one(connection: asyncpg.Connection[Any], facts: StatementFacts) -> Planned:
     if not may_be_planned(facts):
         return Planned(None, "not asked: what it would run is not known to be harmless")
+    query: str | None = facts.text
+    if facts.kind is Kind.COPY_OUT:
+        found = planned_query(facts.text.encode())
+        query = None if found is None else found.decode()
+    if query is None:
+        return Planned(None, "not asked: a COPY of a whole relation has no query")
     try:
         # by Parse, which takes one statement only; a plan for NULL would be one that reads nothing
-        await (await connection.prepare(f"PREPARE {_NAME} AS {facts.text}")).fetch()
+        await (await connection.prepare(f"PREPARE {_NAME} AS {query}")).fetch()
         typed = "SELECT cardinality(parameter_types) FROM pg_prepared_statements WHERE name = $1"
         count = await connection.fetchval(typed, _NAME)
         given = f"({', '.join(['NULL'] * count)})" if count else ""

@@ -33,6 +33,7 @@ TABLE = [
     Case("select 1", "reads nothing"),
     Case("select lab.nobody_knows()", "not asked"),
     Case("copy lab.patient to stdout", "not asked"),
+    Case("copy (select nir from lab.patient where id = 4) to stdout", "reads lab.patient"),
 ]
 
 
