@@ -68,7 +68,15 @@ def find_subjects(tables: Tables) -> tuple[dict[Relation, str], dict[Relation, s
     found: dict[Relation, str] = {}
     passed: dict[Relation, str] = {}
     for relation, table in tables.tables.items():
-        score, why = _evidence(table, tables.held(relation))
+        # people may be in one relation, and their names in one beside it
+        apart = any(
+            target.relation == relation
+            and source.relation != relation
+            and tables.held(source.relation) & NAMES
+            and names.names_subject(source.relation.name)
+            for source, target in tables.references.items()
+        )
+        score, why = _evidence(table, tables.held(relation), names_apart=apart)
         if score >= _ENOUGH:
             found[relation] = why
         elif tables.held(relation) & _PERSONAL:
@@ -93,7 +101,7 @@ def find_keys(tables: Tables, subjects: Mapping[Relation, str]) -> None:
     _follow_names(tables, subjects)
 
 
-def _evidence(table: LiveRelation, held: set[Meaning]) -> tuple[int, str]:
+def _evidence(table: LiveRelation, held: set[Meaning], *, names_apart: bool) -> tuple[int, str]:
     """Return how much speaks for patients, and what speaks for or against them."""
     said: list[str] = []
     score = 0
@@ -102,6 +110,7 @@ def _evidence(table: LiveRelation, held: set[Meaning]) -> tuple[int, str]:
         (3, names.names_subject(table.relation.name), "is named as patients are"),
         (3, Meaning.BIRTH_DATE in held, "has birth dates"),
         (1, bool(held & NAMES), "has names"),
+        (1, names_apart, "names of its rows are beside it"),
         (1, bool(held & {Meaning.SEX, Meaning.INSURER, Meaning.BIRTH_PLACE}), ""),
         (-4, Meaning.NIR not in held and names.names_staff(table.relation.name),
          "is named as staff or things are"),
@@ -111,7 +120,7 @@ def _evidence(table: LiveRelation, held: set[Meaning]) -> tuple[int, str]:
         if holds:
             score += weight
             said += [why] if why else []
-    if not held & (NAMES | {Meaning.NIR}):
+    if not (held & (NAMES | {Meaning.NIR}) or names_apart):
         score = min(score, _ENOUGH - 1)  # of whom it is, nothing tells
     return score, ", ".join(said) or "nothing tells of patients"
 
@@ -149,9 +158,12 @@ def _own_key(
     bare = names.is_bare_key(column.name)
     nameless = not any(one.is_primary for one in tables.columns_of(place.relation))
     if is_root and (column.is_primary or is_referenced or (bare and nameless)):
-        space = f"{tables.subject}.id" if single else _space(place)
+        describes = names.names_subject(place.relation.name)
+        space = f"{tables.subject}.id" if single and describes else _space(place)
         why = "the number of patients" if bare else "the key of patients"
         surety = Surety.SURE if column.is_primary or is_referenced else Surety.LIKELY
+        if not describes:
+            why, surety = "the key of rows that describe patients", Surety.LIKELY
         return Proposal(ColumnClass.KEY, space, surety, why)
     if found is not None and found.meaning is Meaning.IDENTIFIER:
         space = f"{tables.subject}.{_plain(found.phrase)}"

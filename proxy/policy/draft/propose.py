@@ -127,11 +127,17 @@ class _Columns:
             return self._free_text(column, found)
         if names.is_of_others(column.name):
             return None
-        if column_class is ColumnClass.NONE or meaning is Meaning.IDENTIFIER:
+        if column_class is ColumnClass.NONE:
             return None
+        if meaning is Meaning.IDENTIFIER:
+            staff = names.names_staff(self._table.relation.name)
+            if staff or self._is_subject or found.surety is not Surety.SURE:
+                return None  # a subject's own are among the keys
+            space = f"{self._tables.subject}.{found.phrase.replace(' ', '_')}"
+            return Proposal(column_class, space, Surety.UNSURE, f"{found.why}, beside a key")
         if self._is_subject:
             return Proposal(column_class, None, found.surety, found.why)
-        whose = names.names_subject(column.name)
+        whose = names.names_subject(column.name) or names.names_subject(self._table.relation.name)
         if not whose and names.names_staff(self._table.relation.name):
             return None
         surety = Surety.LIKELY if whose or meaning in _OF_A_PERSON else Surety.UNSURE
