@@ -145,9 +145,9 @@ class SqliteStore:
 
     def close(self) -> None:
         """Close the file; another process may open it."""
-        self._connection.close()
         if self._reader is not None:
             self._reader.close()
+        self._connection.close()  # the last one: it leaves no log of changes behind
         os.close(self._lock)
 
     def _take_lock(self) -> None:
