@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import psycopg
 import pytest
 
+from proxy.cli.live_schema import drift_from
 from proxy.cli.schema_draft import draft_of
 from proxy.demo.postgres import HOST, SUPERUSER
 from proxy.policy import load_policy
@@ -107,11 +108,12 @@ def test_a_draft_is_what_one_would_write(databases: dict[str, Database], name: s
 
 @pytest.mark.parametrize("name", ["lab", "legacy", "hospital", "parted"])
 def test_a_draft_is_a_rule_file(databases: dict[str, Database], name: str) -> None:
-    """What is written loads as it stands, and says what the draft says."""
+    """What is written loads as it stands, says what the draft says, and fits the database."""
     draft, schema = draft_of(databases[name].url, TODAY)
     text = write_draft(draft, schema)
 
     assert by_class(map_in(text)) == by_class(map_of(draft))
+    assert drift_from(databases[name].url, map_in(text)) == ()
 
 
 @pytest.mark.parametrize("name", ["lab", "legacy", "hospital"])
