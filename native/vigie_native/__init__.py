@@ -21,7 +21,7 @@ from vigie_native.rows import RunCharger, end_of_run
 from vigie_native.sockets import Port, Teller
 from vigie_native.subjects import Subjects
 
-REVISION = 3  # raised with whatever ``proxy.accel`` expects of it
+REVISION = 4  # raised with whatever ``proxy.accel`` expects of it
 
 __all__ = [
     "REVISION",

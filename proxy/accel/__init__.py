@@ -40,7 +40,7 @@ if TYPE_CHECKING:
             """There may be anything."""
 
 
-_REVISION: Final = 3  # of the compiled kernel that this goes with
+_REVISION: Final = 4  # of the compiled kernel that this goes with
 _WANTED: Final = os.environ.get("PROXY_ACCEL", "auto")
 if _WANTED not in {"auto", "python", "compiled"}:
     raise ConfigurationError(
