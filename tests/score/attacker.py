@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 SETTLE_SECONDS: Final = 0.2  # what a server may still have to say after the last answer
 SILENT: Final = "nothing was said for a long time"
 DIGITS_OF_NIR: Final = 15
+VICTIM: Final = "victim"  # a session of somebody else: what it receives has not leaked
 
 
 @dataclass(frozen=True)
@@ -92,15 +93,18 @@ class _Attacker:
 
     def _named(self, name: str, role: str | None = None) -> Frontend:
         if name not in self._open:
-            self._open[name] = self._connect(role)
+            kept = Received() if name == VICTIM else self._received
+            self._open[name] = self._connect(role, kept)
         return self._open[name]
 
-    def _connect(self, role: str | None = None, **startup: str) -> Frontend:
+    def _connect(
+        self, role: str | None = None, received: Received | None = None, **startup: str
+    ) -> Frontend:
         return Frontend(
             self._target.port,
             role or self._case.role,
             self._target.laboratory.database,
-            self._received,
+            self._received if received is None else received,
             {**self._case.startup, **startup},
         )
 
