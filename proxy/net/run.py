@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Final
 
 from proxy import accel
 from proxy.content.canaries import CanaryWatch
-from proxy.content.detectors import ContentWatch
 from proxy.errors import ConfigurationError
 from proxy.metrics import Metrics
 from proxy.net import clock
@@ -36,7 +35,6 @@ from proxy.net.workers import Workers
 from proxy.session import Admission, Context, Route
 from proxy.settings.canary_file import read_canary_file
 from proxy.sql import Analyser
-from proxy.terms.budget import CONTENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -204,7 +202,6 @@ def _surroundings(
         canaries=None
         if settings.canaries is None
         else CanaryWatch(read_canary_file(settings.canaries)),
-        content=_content(policy),
     )
     return Surroundings(
         context,
@@ -285,9 +282,3 @@ async def _serve_http(
     except OSError as error:
         raise cannot_listen(address, error, "--http") from None
     stack.callback(listener.close)
-
-
-def _content(policy: Policy) -> ContentWatch | None:
-    """Return what counts in what leaves all that some budget asks for; None: none does."""
-    wanted = {budget.measure for budget in policy.budgets} & CONTENT
-    return ContentWatch(wanted, policy.patterns, accel.content_scanners) if wanted else None

@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from proxy import accel
+from proxy.content.detectors import ContentWatch
 from proxy.meter.habits import HABITS_BYTES, Habits
 from proxy.session.admission import Admission
 from proxy.session.catalog_book import CatalogBook
 from proxy.session.order_book import OrderBook
 from proxy.sql import Analyser
 from proxy.sql.cache import TwoGenerations
+from proxy.terms.budget import CONTENT
 from proxy.terms.finding import Action, Mode
 
 if TYPE_CHECKING:
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
 
     from proxy.accel.lane_state import LaneCounts
     from proxy.content.canaries import CanaryWatch
-    from proxy.content.detectors import ContentWatch
     from proxy.meter.known_names import KnownNames
     from proxy.meter.ledger import Ledger
     from proxy.meter.walk import Walks
@@ -39,6 +40,12 @@ _BOOKS_BYTES: Final = 256 * 1024 * 1024
 
 def _lane_counts() -> LaneCounts:
     return accel.LaneCounts()
+
+
+def _content(policy: Policy) -> ContentWatch | None:
+    """Return what counts in what leaves all that some budget asks for; None: none does."""
+    wanted = {budget.measure for budget in policy.budgets} & CONTENT
+    return ContentWatch(wanted, policy.patterns, accel.content_scanners) if wanted else None
 
 
 @dataclass(slots=True)
@@ -70,7 +77,6 @@ class Context:
         plan_seconds: how long a plan is believed; 0: the planner is never asked.
         plans: (plan, when) by reader, catalog, and text or shape of the facts.
         canaries: what looks for planted subjects in what leaves; None: none are planted.
-        content: what counts NIRs and the like in what leaves; None: no budget asks for them.
     """
 
     policy: Policy
@@ -105,7 +111,10 @@ class Context:
         default_factory=lambda: TwoGenerations(_PLANS_BYTES)
     )
     canaries: CanaryWatch | None = None
-    content: ContentWatch | None = None
+    content: ContentWatch | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.content = _content(self.policy)
 
     @property
     def inspects(self) -> bool:
@@ -124,8 +133,8 @@ class Context:
         """
         if policy.schema_map != self.policy.schema_map:
             self.catalogs.adopt(self.policy.schema_map, policy.schema_map)
-            self.analyser = Analyser(policy.schema_map)
-        self.policy = policy
+            self.analyser = Analyser(policy.schema_map, cut=accel.cut_literals)
+        self.policy, self.content = policy, _content(policy)
         self.lane_books = TwoGenerations(_BOOKS_BYTES)
         self.judgements = TwoGenerations(_JUDGEMENTS_BYTES)
         self.ledger.forget_policy()

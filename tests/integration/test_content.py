@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -10,6 +12,7 @@ import pytest
 
 from proxy.demo.nir import nir_key
 from proxy.demo.vigie_process import SITE
+from tests.fix_vigie import samples, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,3 +112,26 @@ def test_a_pattern_that_is_none_does_not_load(vigie: StartVigie, tmp_path: Path)
 
     with pytest.raises(Exception, match=r"content.yaml:2:\d+: pattern '\(\?=x\)'"):
         vigie(site=site)
+
+
+def test_a_budget_that_comes_with_sighup_counts(
+    lab: Lab, vigie: StartVigie, named: psycopg.Connection, tmp_path: Path
+) -> None:
+    """In sessions that are open, and what the lane has learnt before."""
+    site = tmp_path / "site"
+    shutil.copytree(SITE, site)
+    process = vigie(site=site)
+    named.execute("update lab.app_user set full_name = %s where id = 3", [NIR])
+    with lab.connect(ROLE, process.port) as connection:
+        for _ in range(7):
+            assert connection.execute(NAME.encode()).fetchone() == (NIR,)
+        (site / "content.yaml").write_text(BUDGETS)
+        os.kill(process.process_number, signal.SIGHUP)
+        reloaded = 'vigie_reloads_total{outcome="loaded",what="policy"}'
+        until(lambda: samples(process).get(reloaded, 0) == 1, "the policy to be read again")
+        for _ in range(5):
+            assert connection.execute(NAME.encode()).fetchone() == (NIR,)
+        with pytest.raises(psycopg.Error) as cut:
+            connection.execute(NAME.encode())
+
+    assert "Budget EX591" in str(cut.value.diag.message_detail)

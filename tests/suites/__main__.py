@@ -19,7 +19,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tests.suites import client_programs, pgbench_modes, psql_scripts, python_suites
+from tests.suites import (
+    client_programs,
+    pgbench_modes,
+    psql_scripts,
+    python_suites,
+    unittest_suites,
+)
 from tests.suites.outcome import differences
 from tests.suites.place import placed
 
@@ -33,6 +39,8 @@ SUITES: Final[dict[str, Suite]] = {
     "pg8000": python_suites.pg8000,
     "asyncpg": python_suites.asyncpg,
     "sqlalchemy": python_suites.sqlalchemy,
+    "psycopg2": unittest_suites.psycopg2,
+    "django": unittest_suites.django,
     "regress": psql_scripts.regress,
 }
 
