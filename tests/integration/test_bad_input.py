@@ -151,8 +151,8 @@ MESSAGES: dict[str, tuple[bytes, str]] = {
     "zero bytes": (b"\0" * 100, "08P01"),
     "TLS in the middle": (CLIENT_HELLO, "08P01"),
     "HTTP in the middle": (b"GET / HTTP/1.1\r\n\r\n", "08P01"),
-    "oversize Query": (frame(ord("Q"), b"select '" + b"x" * 17 * MIB + b"'\0"), "54000"),
-    "oversize Parse": (frame(ord("P"), b"\0select '" + b"x" * 17 * MIB + b"'\0\0\0"), "54000"),
+    "oversize Query": (frame(ord("Q"), b"select '" + b"x" * 65 * MIB + b"'\0"), "54000"),
+    "oversize Parse": (frame(ord("P"), b"\0select '" + b"x" * 65 * MIB + b"'\0\0\0"), "54000"),
     "oversize Describe": (frame(ord("D"), b"S" + b"x" * 17 * MIB + b"\0"), "08P01"),
 }
 

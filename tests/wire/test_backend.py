@@ -78,9 +78,9 @@ def test_tags_are_those_of_the_documentation() -> None:
 
 
 def test_row_description() -> None:
-    """Name, origin, type and format of each column; sizes and modifiers are skipped."""
+    """Name, origin, type, format and modifier of each column; sizes are skipped."""
     assert decode_row_description(ROW_DESCRIPTION) == (
-        ResultColumn("nir", 16406, 2, 1042, 0),
+        ResultColumn("nir", 16406, 2, 1042, 0, 19),
         ResultColumn("é", 0, 0, 20, 1),
     )
 
