@@ -1,8 +1,8 @@
 """Where PostgreSQL shows the texts of statements: literals in them say who was looked up.
 
-Others' of ``pg_stat_activity`` and ``pg_stat_statements``; those of prepared statements and cursors
-where a connection is shared. Columns of their own relations only: a view of the site's over one of
-them is not seen.
+Others' of ``pg_stat_activity`` and ``pg_stat_statements``; ``pg_prepared_statements`` and
+``pg_cursors`` show what the session itself has sent. Columns of their own relations only: a view of
+the site's over one of them is not seen.
 
 Source: PostgreSQL documentation, "Monitoring Database Activity", "pg_stat_statements".
 """
@@ -23,16 +23,12 @@ COLUMNS: Final[Mapping[str, str]] = {
     "pg_stat_activity": "query",
     "pg_stat_statements": "query",
     "pg_stat_monitor": "query",
-    "pg_prepared_statements": "statement",
-    "pg_cursors": "statement",
 }
 # What these relations have beside the text; a column that is not here counts as the text.
 _OTHER_NAMES: Final = """
 datid datname pid leader_pid usesysid usename application_name client_addr client_hostname
 client_port backend_start xact_start query_start state_change wait_event_type wait_event state
 backend_xid backend_xmin query_id backend_type
-name prepare_time parameter_types result_types from_sql generic_plans custom_plans
-is_holdable is_binary is_scrollable creation_time
 """
 OTHERS: Final = frozenset(_OTHER_NAMES.split())
 FUNCTIONS: Final = frozenset(
