@@ -179,7 +179,7 @@ def test_verifiers_by_role(pair: Pair, tmp_path: Path) -> None:
 def test_what_is_no_file_of_verifiers(pair: Pair, tmp_path: Path) -> None:
     """Each line that is wrong, by its number, and without what stands in it."""
     text = f'"app" "md5abc"\n"ok" "{text_of(verifier_of("x"))}"\napp SCRAM\n'
-    settings = settings_of(pair, scram_verifiers=verifiers_of(tmp_path, text, 0o640))
+    settings = settings_of(pair, scram_verifiers=verifiers_of(tmp_path, text))
 
     with pytest.raises(ConfigurationError) as caught:
         frontend_credentials(settings, utc_now())
