@@ -236,38 +236,38 @@ class Decisions:
         self, finding: Finding, facts: StatementFacts, charge: Charged | None
     ) -> AuditRecord:
         context = self._context
-        return AuditRecord(
-            at=0.0,
-            finding_id=context.new_id(),
-            session_id=self._session_id,
-            principal=self._acting,
-            kind=RecordKind.CUT,
-            verdict=finding.action,
-            mode=context.mode,
-            policy=context.policy.version,
-            carried_out=context.enforces and finding.action >= Action.BLOCK,
-            findings=(finding,),
-            fingerprint=facts.fingerprint,
-            template=facts.template,
-            relations=tuple(sorted(facts.relations)),
-            charge=charge,
-        )
+        carried_out = context.enforces and finding.action >= Action.BLOCK
+        record = self._about(facts, RecordKind.CUT, finding.action, (finding,), context.new_id())
+        return replace(record, carried_out=carried_out, charge=charge)
 
     def _record(
         self, finding_id: str, facts: StatementFacts, judgement: Judgement, *, carried_out: bool
     ) -> AuditRecord:
         starts = facts.kind is Kind.REPLICATION and not facts.text
+        kind = RecordKind.CONNECTION if starts else RecordKind.STATEMENT
+        record = self._about(facts, kind, judgement.verdict, judgement.findings, finding_id)
+        return replace(record, carried_out=carried_out)
+
+    def _about(
+        self,
+        facts: StatementFacts,
+        kind: RecordKind,
+        verdict: Action,
+        findings: tuple[Finding, ...],
+        finding_id: str,
+    ) -> AuditRecord:
+        context = self._context
         return AuditRecord(
             at=0.0,
             finding_id=finding_id,
             session_id=self._session_id,
             principal=self._acting,
-            kind=RecordKind.CONNECTION if starts else RecordKind.STATEMENT,
-            verdict=judgement.verdict,
-            mode=self._context.mode,
-            policy=self._context.policy.version,
-            carried_out=carried_out,
-            findings=judgement.findings,
+            kind=kind,
+            verdict=verdict,
+            mode=context.mode,
+            policy=context.policy.version,
+            carried_out=False,
+            findings=findings,
             fingerprint=facts.fingerprint,
             template=facts.template,
             relations=tuple(sorted(facts.relations)),

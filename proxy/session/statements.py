@@ -140,9 +140,8 @@ class Registry:
 
     def deallocate(self, name: str | None) -> None:
         """Forget a prepared statement; None: all but the unnamed one, which SQL does not reach."""
-        for one in self.prepared.names() if name is None else (name,):
-            if one or name is not None:
-                self.prepared.forget(one)
+        for one in filter(None, self.prepared.names()) if name is None else (name,):
+            self.prepared.forget(one)
 
     def close(self, name: str | None) -> None:
         """Forget a portal or cursor; None: all of them."""

@@ -18,7 +18,6 @@ from proxy.sql.facts.plpgsql import read_source
 from proxy.sql.facts.plpgsql_steps import Block, Does, Step
 from proxy.sql.facts.plpgsql_tokens import Unreadable
 from proxy.sql.facts.queries import unite_results
-from proxy.sql.facts.reading import Reading
 from proxy.sql.facts.routine import parse_body
 from proxy.sql.facts.running import run_statement
 from proxy.sql.facts.scope import Item, Result, Scope
@@ -38,6 +37,7 @@ from proxy.terms.facts import SubjectFilter
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from proxy.sql.facts.reading import Reading
     from proxy.sql.facts.routine import Routine
 
 _MOST_PASSES: Final = 5
@@ -148,7 +148,7 @@ class _BlockReader:
         real = self._reading
         before: object = None
         for _ in range(_MOST_PASSES):
-            self._pass(_scratch(real))
+            self._pass(real.apart(is_trial=real.is_trial, bodies=real.bodies))
             now = {name: (one.value, one.columns) for name, one in self._held.items()}
             if now == before:
                 break
@@ -381,21 +381,6 @@ class _BlockReader:
             return constant
         fixed = name in self._held and self._is_fixed(name)
         return held(value, fixed=fixed)
-
-
-def _scratch(reading: Reading) -> Reading:
-    """Return a reading that nothing is kept of."""
-    return Reading(
-        reading.catalog,
-        reading.schema_map,
-        reading.read_query,
-        made=dict(reading.made),
-        read_call=reading.read_call,
-        bodies=reading.bodies,
-        calls=reading.calls,
-        is_trial=reading.is_trial,
-        spent=reading.spent,
-    )
 
 
 def _unplaced(value: Value) -> Value:

@@ -119,7 +119,7 @@ def read_do(reading: Reading, language: str, source: str) -> str | None:
     """
     if language != "plpgsql":
         return f"DO block in {language}"
-    trial = _trial(reading)
+    trial = reading.apart(is_trial=True)
     try:
         read_block(trial, replace(_ANONYMOUS, source=source), ())
     except Unreadable as unreadable:
@@ -132,20 +132,6 @@ def read_do(reading: Reading, language: str, source: str) -> str | None:
     reading.inner_functions |= trial.functions | trial.inner_functions
     reading.relations |= trial.relations
     return None
-
-
-def _trial(reading: Reading) -> Reading:
-    return Reading(
-        reading.catalog,
-        reading.schema_map,
-        reading.read_query,
-        made=dict(reading.made),
-        read_call=reading.read_call,
-        reads_bodies=reading.reads_bodies,
-        calls=reading.calls,
-        is_trial=True,
-        spent=reading.spent,
-    )
 
 
 def _touches(trial: Reading) -> bool:
@@ -171,7 +157,7 @@ def _is_harmless(reading: Reading, function: CatalogFunction, routine: Routine) 
     known = reading.bodies.get(key) if keeps and reading.bodies is not None else None
     if known is not None:
         return known
-    trial = _trial(reading)
+    trial = reading.apart(is_trial=True)
     _read_body(trial, function, routine, [held(NOTHING, fixed=True) for _ in routine.inputs])
     found = not (
         _touches(trial)

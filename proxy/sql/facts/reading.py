@@ -153,6 +153,21 @@ class Reading:
     levels: int = 0
     level: Level = field(default_factory=lambda: Level(0))
 
+    def apart(self, *, is_trial: bool, bodies: BodyBook | None = None) -> Reading:
+        """Return a reading within this statement of which nothing is kept by itself."""
+        return Reading(
+            self.catalog,
+            self.schema_map,
+            self.read_query,
+            made=dict(self.made),
+            read_call=self.read_call,
+            reads_bodies=self.reads_bodies,
+            bodies=bodies,
+            calls=self.calls,
+            is_trial=is_trial,
+            spent=self.spent,
+        )
+
     def new_occurrence(self) -> int:
         """Return the number of one more appearance of subjects' data in the statement.
 
